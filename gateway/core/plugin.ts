@@ -3,7 +3,9 @@
 import type { Consumer, Credential } from './model.ts';
 
 export { type ErrorCode, GatewayError, type GatewayErrorOptions } from './errors.ts';
+export { readJson } from './json.ts';
 export type { Consumer, Credential } from './model.ts';
+export { buildQueryPart, type QueryPart, readQuery, writeQuery } from './query.ts';
 
 /** Version of this contract; a manifest names the range it needs in `engines.gateway`. */
 export const CONTRACT_VERSION = '1.0.0';
