@@ -1,0 +1,39 @@
+// Turns results into a table with the ratios to nginx and http-proxy, and names the machine.
+// Must not measure.
+import { cpus, release, totalmem } from 'node:os';
+import type { CaseResult } from './measure.ts';
+
+/** The cases that all others are divided by, when they ran. */
+const BASELINES = ['nginx', 'http-proxy'] as const;
+const BYTES_PER_MIB = 1_048_576;
+
+/** Describes the machine in one line. */
+export function describeMachine(): string {
+  const [cpu] = cpus();
+  const memoryGib = Math.round(totalmem() / BYTES_PER_MIB / 1024);
+  return `${cpu?.model.trim() ?? 'unknown CPU'}, ${cpus().length} cores, ${memoryGib} GiB, Linux ${release()}, Node ${process.version}`;
+}
+
+function formatRatio(result: CaseResult, base: CaseResult | undefined): string {
+  return base === undefined ? '-' : `${(result.cpuMicrosPerRequest / base.cpuMicrosPerRequest).toFixed(2)}x`;
+}
+
+/** Builds the table, in Markdown that is also readable as it is. */
+export function buildTable(results: readonly CaseResult[]): string {
+  const bases = BASELINES.map((name) => results.find((result) => result.name === name));
+  const rows = results.map((result) => [
+    result.name,
+    result.cpuMicrosPerRequest.toFixed(1),
+    ...bases.map((base) => formatRatio(result, base)),
+    result.requestsPerSecond.toFixed(0),
+    result.p50Ms.toFixed(2),
+    result.p99Ms.toFixed(2),
+    (result.rssBytes / BYTES_PER_MIB).toFixed(0),
+  ]);
+  const header = ['case', 'CPU µs/request', '/ nginx', '/ http-proxy', 'requests/s', 'p50 ms', 'p99 ms', 'RSS MiB'];
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const formatRow = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => (column === 0 ? `${'-'.repeat(width + 2)}|` : `${'-'.repeat(width + 1)}:|`)).join('')}`;
+  return [formatRow(header), rule, ...rows.map(formatRow)].join('\n');
+}
