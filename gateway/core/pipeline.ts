@@ -1,0 +1,281 @@
+// Runs the hooks of a chain: in order, timed and counted always, bounded in time, by fail policy.
+// Must not know which plugins exist, nor where requests come from.
+import { GatewayError } from './errors.ts';
+import type { ExchangeState } from './exchange.ts';
+import type { FailPolicy, InstalledPlugin } from './manifest.ts';
+import type { Binding } from './model.ts';
+import type { Exchange, Logger, MaybePromise, Plugin } from './plugin.ts';
+import type { FieldTest } from './routing/match.ts';
+
+/** Is an installed plugin with its code. */
+export interface LoadedPlugin extends InstalledPlugin {
+  readonly plugin: Plugin<unknown, unknown>;
+}
+
+/** Counts what one binding costs and how often it failed. Always on. */
+export interface PluginStats {
+  calls: number;
+  errors: number;
+  timeouts: number;
+  totalMs: number;
+}
+
+/** Is a binding put to work: its plugin set up with its configuration. */
+export interface Instance {
+  readonly binding: Binding;
+  readonly plugin: LoadedPlugin;
+  readonly config: unknown;
+  readonly state: unknown;
+  readonly stats: PluginStats;
+  /** The binding's condition; undefined = always. */
+  readonly when: FieldTest | undefined;
+}
+
+type Hook = (exchange: Exchange, config: unknown, state: unknown) => MaybePromise<void>;
+type ChunkHook = (
+  chunk: Uint8Array,
+  last: boolean,
+  exchange: Exchange,
+  config: unknown,
+  state: unknown,
+) => Uint8Array | null | undefined;
+
+/** Is one hook of one instance. `position` is the instance's place in the chain. */
+export interface Step {
+  readonly instance: Instance;
+  readonly position: number;
+  readonly run: Hook;
+}
+
+/** Is one chunk hook of one instance. */
+export interface ChunkStep {
+  readonly instance: Instance;
+  readonly position: number;
+  readonly run: ChunkHook;
+}
+
+/** Is every hook that runs for a route and a consumer. A hook that no plugin declares costs nothing. */
+export interface Chain {
+  readonly request: readonly Step[];
+  /** Index in `request` of the first step after stage protect, and after stage authenticate. */
+  readonly protectEnd: number;
+  readonly authenticateEnd: number;
+  readonly requestChunk: readonly ChunkStep[];
+  readonly upstream: readonly Step[];
+  /** In reverse order, as are `responseChunk` and `log`. */
+  readonly response: readonly Step[];
+  readonly responseChunk: readonly ChunkStep[];
+  readonly log: readonly Step[];
+}
+
+/** Is the chain in which nothing runs. */
+export const EMPTY_CHAIN: Chain = {
+  request: [],
+  protectEnd: 0,
+  authenticateEnd: 0,
+  requestChunk: [],
+  upstream: [],
+  response: [],
+  responseChunk: [],
+  log: [],
+};
+
+/** Builds a chain from instances in the order in which they run. */
+export function buildChain(instances: readonly Instance[]): Chain {
+  const request = listSteps(instances, 'onRequest');
+  const endOf = (stages: readonly string[]): number =>
+    request.filter((step) => stages.includes(step.instance.plugin.manifest.stage)).length;
+  return {
+    request,
+    protectEnd: endOf(['observe', 'protect']),
+    authenticateEnd: endOf(['observe', 'protect', 'authenticate']),
+    requestChunk: listChunkSteps(instances, 'onRequestChunk'),
+    upstream: listSteps(instances, 'onUpstreamRequest'),
+    response: listSteps(instances, 'onResponse').reverse(),
+    responseChunk: listChunkSteps(instances, 'onResponseChunk').reverse(),
+    log: listSteps(instances, 'onLog').reverse(),
+  };
+}
+
+function listSteps(
+  instances: readonly Instance[],
+  name: 'onRequest' | 'onUpstreamRequest' | 'onResponse' | 'onLog',
+): Step[] {
+  return instances.flatMap((instance, position) => {
+    const hook = instance.plugin.plugin[name];
+    return hook ? [{ instance, position, run: hook.bind(instance.plugin.plugin) }] : [];
+  });
+}
+
+function listChunkSteps(instances: readonly Instance[], name: 'onRequestChunk' | 'onResponseChunk'): ChunkStep[] {
+  return instances.flatMap((instance, position) => {
+    const hook = instance.plugin.plugin[name];
+    return hook ? [{ instance, position, run: hook.bind(instance.plugin.plugin) }] : [];
+  });
+}
+
+/** Is what a walk needs beside the chain. */
+export interface Walk {
+  readonly exchange: ExchangeState;
+  readonly log: Logger;
+  /** Position of the last instance whose request hook began; response hooks of later ones do not run. */
+  reached: number;
+}
+
+/**
+ * Runs `steps[from..to)` and stops when someone answers. Gives a promise only when a hook gave one.
+ * @throws GatewayError as a hook threw it, or PLUGIN_FAILED and PLUGIN_TIMEOUT by fail policy.
+ */
+export function runSteps(walk: Walk, steps: readonly Step[], from: number, to: number): MaybePromise<void> {
+  const { exchange } = walk;
+  for (let at = from; at < to; at++) {
+    const step = steps[at];
+    if (!step || !holds(step.instance, exchange)) continue;
+    walk.reached = step.position;
+    const waiting = runHook(walk, step);
+    if (waiting) return waiting.then(() => (exchange.answer ? undefined : runSteps(walk, steps, at + 1, to)));
+    if (exchange.answer) return;
+  }
+}
+
+/** Runs every response step of instances that were reached; an answer given here replaces the response at once. */
+export function runResponseSteps(
+  walk: Walk,
+  steps: readonly Step[],
+  from: number,
+  replace: () => void,
+): MaybePromise<void> {
+  for (let at = from; at < steps.length; at++) {
+    const step = steps[at];
+    if (!step || step.position > walk.reached || !holds(step.instance, walk.exchange)) continue;
+    const waiting = runHook(walk, step);
+    if (waiting) {
+      return waiting.then(() => {
+        if (walk.exchange.answer) replace();
+        return runResponseSteps(walk, steps, at + 1, replace);
+      });
+    }
+    if (walk.exchange.answer) replace();
+  }
+}
+
+/** Runs every log step. Nothing that a hook throws leaves here: the exchange is over. */
+export function runLogSteps(walk: Walk, steps: readonly Step[]): void {
+  for (const step of steps) {
+    if (!holds(step.instance, walk.exchange)) continue;
+    try {
+      const waiting = runHook(walk, step);
+      waiting?.catch(() => undefined);
+    } catch {
+      // Counted and logged by `runHook`.
+    }
+  }
+}
+
+/** Passes one chunk through the chunk hooks; null = dropped. @throws as `runSteps`. */
+export function runChunkSteps(
+  walk: Walk,
+  steps: readonly ChunkStep[],
+  chunk: Uint8Array,
+  last: boolean,
+): Uint8Array | null {
+  let current = chunk;
+  for (const step of steps) {
+    if (step.position > walk.reached || !holds(step.instance, walk.exchange)) continue;
+    const { instance } = step;
+    const startedAt = performance.now();
+    try {
+      const result = step.run(current, last, walk.exchange, instance.config, instance.state);
+      if (result === null) return null;
+      if (result !== undefined) current = result;
+    } catch (error) {
+      fail(walk, instance, error);
+    } finally {
+      instance.stats.calls++;
+      instance.stats.totalMs += performance.now() - startedAt;
+    }
+  }
+  return current;
+}
+
+function holds(instance: Instance, exchange: ExchangeState): boolean {
+  if (!instance.when) return true;
+  // Decided once: a plugin that rewrites the path must not switch a later hook of the same binding on or off.
+  const key = `sallyport:when:${instance.binding.id}`;
+  const known = exchange.state.get(key);
+  if (typeof known === 'boolean') return known;
+  const { method, host, path, query, headers } = exchange.request;
+  const result = instance.when({ method, host, path, query, headers });
+  exchange.state.set(key, result);
+  return result;
+}
+
+function runHook(walk: Walk, step: Step): Promise<void> | undefined {
+  const { instance } = step;
+  const { stats } = instance;
+  const startedAt = performance.now();
+  stats.calls++;
+  try {
+    const result = step.run(walk.exchange, instance.config, instance.state);
+    if (!(result instanceof Promise)) {
+      stats.totalMs += performance.now() - startedAt;
+      return undefined;
+    }
+    return bound(walk, instance, result).finally(() => {
+      stats.totalMs += performance.now() - startedAt;
+    });
+  } catch (error) {
+    stats.totalMs += performance.now() - startedAt;
+    fail(walk, instance, error);
+    return undefined;
+  }
+}
+
+/** Waits for a hook's promise, but no longer than the manifest allows: one that never settles must not hold a request. */
+function bound(walk: Walk, instance: Instance, result: Promise<void>): Promise<void> {
+  const { timeoutMs } = instance.plugin.manifest.limits;
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const finish = (settle: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      try {
+        settle();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const timer = setTimeout(() => finish(() => expire(walk, instance)), timeoutMs);
+    result.then(
+      () => finish(() => undefined),
+      (error: unknown) => finish(() => fail(walk, instance, error)),
+    );
+  });
+}
+
+function expire(walk: Walk, instance: Instance): void {
+  instance.stats.timeouts++;
+  const { name, limits } = instance.plugin.manifest;
+  walk.log.error('a plugin hook did not settle in time', describe(walk, instance, { timeoutMs: limits.timeoutMs }));
+  if (policyOf(instance) !== 'open') throw new GatewayError('PLUGIN_TIMEOUT', `plugin ${name} took too long`);
+}
+
+/** Rethrows what a plugin meant to say; turns anything else into what its fail policy says. */
+function fail(walk: Walk, instance: Instance, error: unknown): void {
+  if (error instanceof GatewayError) throw error;
+  instance.stats.errors++;
+  walk.log.error('a plugin hook failed', describe(walk, instance, { error }));
+  if (policyOf(instance) !== 'open') {
+    throw new GatewayError('PLUGIN_FAILED', `plugin ${instance.plugin.manifest.name} failed`, { cause: error });
+  }
+}
+
+function policyOf(instance: Instance): FailPolicy {
+  return instance.plugin.manifest.failPolicy;
+}
+
+function describe(walk: Walk, instance: Instance, more: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return { plugin: instance.plugin.manifest.name, binding: instance.binding.id, exchange: walk.exchange.id, ...more };
+}

@@ -1,0 +1,215 @@
+// Finds the route of a request. The order of precedence is the one of docs/routing.md.
+// Must not know plugins, and must cost the same with ten routes and with a hundred thousand.
+import type { Api, Route } from '../model.ts';
+import { buildFieldTests, type FieldTest, type MatchRequest, type PathPattern, readPathPattern } from './match.ts';
+
+/** Is one way into a route: the route by one of its paths. A route without paths has one entry with the prefix `/`. */
+export interface RouteEntry {
+  readonly api: Api;
+  readonly route: Route;
+  readonly pattern: PathPattern;
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly tests: readonly FieldTest[];
+}
+
+/** Is what the router found: the entry, or the methods that would have matched (empty = no route at all). */
+export type RouteMatch =
+  | { readonly entry: RouteEntry }
+  | { readonly entry: undefined; readonly allowedMethods: ReadonlySet<string> };
+
+/** Holds the entries of one host pattern. */
+interface HostTable {
+  readonly exact: Map<string, readonly RouteEntry[]>;
+  readonly prefix: Map<string, readonly RouteEntry[]>;
+  regex: readonly RouteEntry[];
+  /** Prefixes like `/a/`, which match below `/a` only, cost a second look-up per segment; none = not paid. */
+  slashPrefixes: number;
+}
+
+/** Finds routes; immutable once built. */
+export interface Router {
+  readonly exactHosts: ReadonlyMap<string, HostTable>;
+  readonly wildcardHosts: ReadonlyMap<string, HostTable>;
+  readonly anyHost: HostTable;
+}
+
+/** Is the router before the first revision. */
+export const EMPTY_ROUTER: Router = { exactHosts: new Map(), wildcardHosts: new Map(), anyHost: newTable() };
+
+const NO_METHODS: ReadonlySet<string> = new Set();
+
+function newTable(): HostTable {
+  return { exact: new Map(), prefix: new Map(), regex: [], slashPrefixes: 0 };
+}
+
+/**
+ * Finds the route of a request: host exact, then longest wildcard, then any; inside, path exact, then regex, then
+ * longest prefix; inside, more header and query fields, then declared methods, then api and route name.
+ */
+export function findRoute(router: Router, request: MatchRequest): RouteMatch {
+  const missed: RouteEntry[] = [];
+  const { host } = request;
+  const exact = router.exactHosts.get(host);
+  let entry = exact && findInTable(exact, request, missed);
+  if (!entry && router.wildcardHosts.size > 0) {
+    for (let at = host.indexOf('.'); at !== -1 && !entry; at = host.indexOf('.', at + 1)) {
+      const table = router.wildcardHosts.get(host.slice(at + 1));
+      if (table) entry = findInTable(table, request, missed);
+    }
+  }
+  entry ??= findInTable(router.anyHost, request, missed);
+  if (entry) return { entry };
+  if (missed.length === 0) return { entry: undefined, allowedMethods: NO_METHODS };
+  return { entry: undefined, allowedMethods: new Set(missed.flatMap((one) => [...(one.methods ?? [])])) };
+}
+
+function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
+  const { path } = request;
+  const exact = table.exact.get(path);
+  let found = exact && findInList(exact, request, missed);
+  if (found) return found;
+  for (const entry of table.regex) {
+    if (entry.pattern.kind === 'regex' && entry.pattern.expression.test(path)) {
+      found = findInList([entry], request, missed);
+      if (found) return found;
+    }
+  }
+  if (table.prefix.size === 0) return undefined;
+  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (table.slashPrefixes > 0 && end < path.length) {
+      const below = table.prefix.get(path.slice(0, end + 1));
+      found = below && findInList(below, request, missed);
+      if (found) return found;
+    }
+    const list = table.prefix.get(end === path.length ? path : path.slice(0, end));
+    found = list && findInList(list, request, missed);
+    if (found) return found;
+  }
+  const root = table.prefix.get('/');
+  return root && findInList(root, request, missed);
+}
+
+function findInList(list: readonly RouteEntry[], request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
+  for (const entry of list) {
+    if (!entry.tests.every((test) => test(request))) continue;
+    if (!entry.methods || entry.methods.has(request.method)) return entry;
+    missed.push(entry);
+  }
+  return undefined;
+}
+
+/** Changes a router by whole apis, sharing every table that is not touched. */
+export interface RouterBuilder {
+  add(api: Api): void;
+  remove(api: Api): void;
+  build(): Router;
+}
+
+/** Starts from `base`, which stays as it is. */
+export function createRouterBuilder(base: Router): RouterBuilder {
+  const exactHosts = new Map(base.exactHosts);
+  const wildcardHosts = new Map(base.wildcardHosts);
+  const own = new Set<HostTable>();
+  let anyHost = base.anyHost;
+
+  const copyOf = (table: HostTable): HostTable => {
+    if (own.has(table)) return table;
+    const copy = { ...table, exact: new Map(table.exact), prefix: new Map(table.prefix) };
+    own.add(copy);
+    return copy;
+  };
+  const tableOf = (host: string | undefined): HostTable => {
+    if (host === undefined) {
+      anyHost = copyOf(anyHost);
+      return anyHost;
+    }
+    const hosts = host.startsWith('*.') ? wildcardHosts : exactHosts;
+    const key = host.startsWith('*.') ? host.slice(2) : host;
+    const table = copyOf(hosts.get(key) ?? newTable());
+    hosts.set(key, table);
+    return table;
+  };
+  const edit = (api: Api, change: (table: HostTable, entry: RouteEntry) => void): void => {
+    if (!api.enabled) return;
+    for (const entry of buildEntries(api)) {
+      const hosts = entry.route.hosts.length > 0 ? entry.route.hosts : [undefined];
+      for (const host of hosts) change(tableOf(host), entry);
+    }
+  };
+  return {
+    add: (api) => edit(api, addEntry),
+    remove: (api) => edit(api, removeEntry),
+    build: () => ({
+      exactHosts: withoutEmpty(exactHosts),
+      wildcardHosts: withoutEmpty(wildcardHosts),
+      anyHost,
+    }),
+  };
+}
+
+/** Gives the entries of an api, route by route and path by path. */
+export function buildEntries(api: Api): readonly RouteEntry[] {
+  return api.routes.flatMap((route) => {
+    const methods = route.methods.length > 0 ? new Set(route.methods) : undefined;
+    const tests = buildFieldTests(route.headers, route.query);
+    const paths = route.paths.length > 0 ? route.paths : ['/'];
+    return paths.map((path) => ({ api, route, pattern: readPathPattern(path), methods, tests }));
+  });
+}
+
+function addEntry(table: HostTable, entry: RouteEntry): void {
+  const { kind, key } = entry.pattern;
+  if (kind === 'regex') {
+    table.regex = [...table.regex, entry].sort(compareEntries);
+    return;
+  }
+  const map = kind === 'exact' ? table.exact : table.prefix;
+  map.set(key, [...(map.get(key) ?? []), entry].sort(compareEntries));
+  if (isSlashPrefix(entry)) table.slashPrefixes++;
+}
+
+function removeEntry(table: HostTable, entry: RouteEntry): void {
+  const { kind, key } = entry.pattern;
+  const keep = (one: RouteEntry): boolean => one.route.id !== entry.route.id || one.pattern.key !== key;
+  if (kind === 'regex') {
+    table.regex = table.regex.filter(keep);
+    return;
+  }
+  const map = kind === 'exact' ? table.exact : table.prefix;
+  const rest = (map.get(key) ?? []).filter(keep);
+  if (rest.length > 0) map.set(key, rest);
+  else map.delete(key);
+  if (isSlashPrefix(entry)) table.slashPrefixes--;
+}
+
+function isSlashPrefix(entry: RouteEntry): boolean {
+  return entry.pattern.kind === 'prefix' && entry.pattern.key.length > 1 && entry.pattern.key.endsWith('/');
+}
+
+function withoutEmpty(hosts: Map<string, HostTable>): Map<string, HostTable> {
+  for (const [host, table] of hosts) {
+    if (table.exact.size + table.prefix.size + table.regex.length === 0) hosts.delete(host);
+  }
+  return hosts;
+}
+
+/** Orders entries that match the same host and the same path. */
+export function compareEntries(a: RouteEntry, b: RouteEntry): number {
+  // Longer expressions are as a rule the more particular ones; it is at least an order that does not depend on history.
+  if (a.pattern.kind === 'regex' && b.pattern.kind === 'regex') {
+    const byLength = b.pattern.key.length - a.pattern.key.length;
+    if (byLength !== 0) return byLength;
+  }
+  return (
+    b.tests.length - a.tests.length ||
+    Number(b.methods !== undefined) - Number(a.methods !== undefined) ||
+    compareText(a.api.name, b.api.name) ||
+    compareText(a.route.name ?? '', b.route.name ?? '') ||
+    compareText(a.route.id, b.route.id)
+  );
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

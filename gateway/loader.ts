@@ -1,0 +1,113 @@
+// Reads manifests and loads plugin code: the one place that import()s a handler.
+// Must not decide which plugins run, nor in which order.
+import { readdir, readFile } from 'node:fs/promises';
+import { register } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { readManifest } from './core/config.ts';
+import { ConfigError } from './core/errors.ts';
+import type { InstalledPlugin } from './core/manifest.ts';
+import type { LoadedPlugin } from './core/pipeline.ts';
+import { CONTRACT_VERSION, type Plugin } from './core/plugin.ts';
+import type { JsonSchema } from './core/schemas.ts';
+import { buildValidator } from './core/validate.ts';
+
+/** Names the folder of the built-in plugins. */
+export const BUILT_IN_PLUGINS: string = join(dirname(dirname(fileURLToPath(import.meta.url))), 'plugins');
+
+interface PluginFolder {
+  readonly path: string;
+  readonly plugin: InstalledPlugin;
+}
+
+/**
+ * Reads manifest.json and config.schema.json of every plugin folder in `dirs`; runs no plugin code.
+ * @throws Error naming the folder when one is broken, or when two folders claim one name.
+ */
+export async function readManifests(dirs: readonly string[]): Promise<ReadonlyMap<string, InstalledPlugin>> {
+  const folders = await readFolders(dirs);
+  return new Map([...folders].map(([name, folder]) => [name, folder.plugin]));
+}
+
+/**
+ * Reads manifests and imports the handlers. `sallyport/plugin` resolves to this gateway's contract in every folder.
+ * @throws Error naming the folder when a handler does not load or lacks a hook its manifest declares.
+ */
+export async function loadPlugins(dirs: readonly string[]): Promise<ReadonlyMap<string, LoadedPlugin>> {
+  if (dirs.some((dir) => resolve(dir) !== BUILT_IN_PLUGINS)) shareContract();
+  const folders = await readFolders(dirs);
+  const loaded = [...folders].map(async ([name, folder]): Promise<[string, LoadedPlugin]> => {
+    return [name, { ...folder.plugin, plugin: await importHandler(folder) }];
+  });
+  return new Map(await Promise.all(loaded));
+}
+
+async function readFolders(dirs: readonly string[]): Promise<Map<string, PluginFolder>> {
+  const folders = new Map<string, PluginFolder>();
+  for (const dir of new Set(dirs.map((one) => resolve(one)))) {
+    const entries = await readdir(dir, { withFileTypes: true });
+    for (const entry of entries.filter((one) => one.isDirectory()).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const path = join(dir, entry.name);
+      const plugin = await readFolder(path);
+      const { name } = plugin.manifest;
+      if (name !== entry.name) throw new Error(`plugin folder ${path}: expected the folder to be named ${name}`);
+      const other = folders.get(name);
+      if (other) throw new Error(`plugin ${name} is installed twice: ${other.path} and ${path}`);
+      folders.set(name, { path, plugin });
+    }
+  }
+  return folders;
+}
+
+async function readFolder(path: string): Promise<InstalledPlugin> {
+  try {
+    const manifest = readManifest(JSON.parse(await readFile(join(path, 'manifest.json'), 'utf8')));
+    const configSchema: JsonSchema = JSON.parse(await readFile(join(path, 'config.schema.json'), 'utf8'));
+    buildValidator(configSchema);
+    checkEngine(manifest.engines.gateway);
+    return { manifest, configSchema };
+  } catch (error) {
+    const reason = error instanceof ConfigError || error instanceof Error ? error.message : String(error);
+    throw new Error(`plugin folder ${path}: ${reason}`, { cause: error });
+  }
+}
+
+// The schema allows `^major.minor.patch` only, so this is all of SemVer that is needed.
+function checkEngine(range: string): void {
+  const need = range.slice(1).split('.').map(Number);
+  const have = CONTRACT_VERSION.split('.').map(Number);
+  const isNewer = (have[1] ?? 0) > (need[1] ?? 0) || (have[1] === need[1] && (have[2] ?? 0) >= (need[2] ?? 0));
+  if (have[0] !== need[0] || !isNewer) {
+    throw new Error(`needs plugin contract ${range}, this gateway has ${CONTRACT_VERSION}`);
+  }
+}
+
+async function importHandler(folder: PluginFolder): Promise<Plugin<unknown, unknown>> {
+  const { name, hooks } = folder.plugin.manifest;
+  const module: { readonly plugin?: Plugin<unknown, unknown> } = await import(
+    pathToFileURL(join(folder.path, 'handler.js')).href
+  );
+  const { plugin } = module;
+  if (!plugin) throw new Error(`plugin ${name}: expected handler.js to export plugin`);
+  const declared = new Set<string>(hooks);
+  for (const key of Object.keys(plugin)) {
+    if (key.startsWith('on') && !declared.has(key))
+      throw new Error(`plugin ${name}: ${key} is not in its manifest's hooks`);
+  }
+  for (const hook of hooks) {
+    if (typeof plugin[hook] !== 'function')
+      throw new Error(`plugin ${name}: expected the hook ${hook} of its manifest`);
+  }
+  return plugin;
+}
+
+/** Makes `sallyport/plugin` and `sallyport/testing` resolve in folders outside of this package. */
+function shareContract(): void {
+  const names = { 'sallyport/plugin': './core/plugin.js', 'sallyport/testing': './testing.js' };
+  const urls = Object.fromEntries(
+    Object.entries(names).map(([name, path]) => [name, new URL(path, import.meta.url).href]),
+  );
+  const hook = `const urls = ${JSON.stringify(urls)};
+export function resolve(name, context, next) { return urls[name] ? { url: urls[name], shortCircuit: true } : next(name, context); }`;
+  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+}
