@@ -1,0 +1,265 @@
+// Every setting of Sallyport as data: name, default, what it is for, how its text is read. Help and docs come from it.
+// Must not be read twice: the environment becomes one frozen object, and only that travels on.
+import { availableParallelism, hostname } from 'node:os';
+import { resolve } from 'node:path';
+import {
+  integerBetween,
+  type ListenAddress,
+  type LogLevel,
+  parseFolders,
+  parseHosts,
+  parseKey,
+  parseListenAddress,
+  parseLogLevel,
+  parseName,
+  parseNetworks,
+  parseToken,
+  urlWithScheme,
+} from './setting-parsers.ts';
+
+/** Is what the environment says, checked. `undefined` = not set and without a default. */
+export interface Settings {
+  readonly proxyListen: ListenAddress;
+  readonly adminListen: ListenAddress;
+  readonly statusListen: ListenAddress;
+  readonly dataDir: string;
+  readonly databaseUrl: string | undefined;
+  readonly secretKey: string | undefined;
+  readonly adminToken: string | undefined;
+  readonly adminUrl: string;
+  readonly adminHosts: readonly string[];
+  readonly nodeName: string;
+  readonly workers: number;
+  readonly drainMs: number;
+  readonly logLevel: LogLevel;
+  readonly trustedProxies: readonly string[];
+  readonly pluginDirs: readonly string[];
+  readonly maxConnections: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly redisUrl: string | undefined;
+  readonly natsUrl: string | undefined;
+}
+
+/** Describes one setting. `defaultText` is what its absence means, as a reader would write it; empty = not set. */
+export interface SettingSpec<Value> {
+  readonly name: string;
+  readonly defaultText: string;
+  readonly description: string;
+  readonly example: string;
+  /** Keeps the value out of every message. */
+  readonly isSecret?: boolean;
+  /** Gives the value. @throws Error whose message says what was expected. */
+  parse(text: string): Value;
+  /** Gives the value when the setting is absent. */
+  fallback(): Value;
+}
+
+const NOT_SET = (): undefined => undefined;
+const EMPTY_LIST = (): readonly string[] => [];
+
+function listenSetting(name: string, what: string, defaultText: string, example: string): SettingSpec<ListenAddress> {
+  return {
+    name,
+    defaultText,
+    description: `host:port of ${what}. Port 0 takes a free one.`,
+    example,
+    parse: parseListenAddress,
+    fallback: () => parseListenAddress(defaultText),
+  };
+}
+
+interface NumberBounds {
+  readonly from: number;
+  readonly to: number;
+  readonly fallback: number;
+}
+
+function numberSetting(name: string, description: string, bounds: NumberBounds): SettingSpec<number> {
+  return {
+    name,
+    defaultText: String(bounds.fallback),
+    description,
+    example: String(bounds.fallback),
+    parse: integerBetween(bounds.from, bounds.to),
+    fallback: () => bounds.fallback,
+  };
+}
+
+/** Holds every setting, in the order in which help and docs list them. */
+export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[Key]> } = {
+  proxyListen: listenSetting('SALLYPORT_PROXY_LISTEN', 'the proxy', '127.0.0.1:8000', '0.0.0.0:8000'),
+  adminListen: listenSetting('SALLYPORT_ADMIN_LISTEN', 'the admin service', '127.0.0.1:8001', '0.0.0.0:8001'),
+  statusListen: listenSetting(
+    'SALLYPORT_STATUS_LISTEN',
+    'the status port: /livez, /readyz, /metrics',
+    '127.0.0.1:8002',
+    '0.0.0.0:8002',
+  ),
+  dataDir: {
+    name: 'SALLYPORT_DATA_DIR',
+    defaultText: './.sallyport',
+    description: 'Folder of the embedded database, the admin token, the secret key and the last good configuration.',
+    example: '/var/lib/sallyport',
+    parse: (text) => resolve(text),
+    fallback: () => resolve('.sallyport'),
+  },
+  databaseUrl: {
+    name: 'DATABASE_URL',
+    defaultText: '',
+    description: 'Postgres 14 or newer. Not set: `sallyport start` runs an embedded one in the data directory.',
+    example: 'postgres://user:password@host:5432/sallyport',
+    isSecret: true,
+    parse: urlWithScheme('postgres', 'postgresql'),
+    fallback: NOT_SET,
+  },
+  secretKey: {
+    name: 'SALLYPORT_SECRET_KEY',
+    defaultText: '',
+    description:
+      'Key that seals stored secrets: 32 bytes, hex or base64url. Not set: made once and kept in the data directory. ' +
+      'Processes with data directories of their own must share it.',
+    example: '$(openssl rand -hex 32)',
+    isSecret: true,
+    parse: parseKey,
+    fallback: NOT_SET,
+  },
+  adminToken: {
+    name: 'SALLYPORT_ADMIN_TOKEN',
+    defaultText: '',
+    description: 'Owner token of the admin REST. Not set: made at the first start and kept in the data directory.',
+    example: '$(openssl rand -hex 24)',
+    isSecret: true,
+    parse: parseToken,
+    fallback: NOT_SET,
+  },
+  adminUrl: {
+    name: 'SALLYPORT_ADMIN_URL',
+    defaultText: 'http://127.0.0.1:8001',
+    description: 'Where `apply` and `export` find the admin service.',
+    example: 'https://admin.example.com',
+    parse: urlWithScheme('http', 'https'),
+    fallback: () => 'http://127.0.0.1:8001',
+  },
+  adminHosts: {
+    name: 'SALLYPORT_ADMIN_HOSTS',
+    defaultText: '',
+    description: 'Host names, parted by commas, by which the admin service may be called besides its own address.',
+    example: 'admin.example.com',
+    parse: parseHosts,
+    fallback: EMPTY_LIST,
+  },
+  nodeName: {
+    name: 'SALLYPORT_NODE_NAME',
+    defaultText: 'the host name',
+    description: 'Name of this node in /v1/nodes, in logs and in metrics.',
+    example: 'gateway-1',
+    parse: parseName,
+    fallback: () => hostname().replace(/[^A-Za-z0-9._~-]/g, '-') || 'node',
+  },
+  workers: {
+    name: 'SALLYPORT_WORKERS',
+    defaultText: 'available cores',
+    description: 'Number of worker processes.',
+    example: '4',
+    parse: integerBetween(1, 256),
+    fallback: availableParallelism,
+  },
+  drainMs: numberSetting(
+    'SALLYPORT_DRAIN_MS',
+    'How long requests in flight may take to finish after SIGTERM, in milliseconds.',
+    { from: 0, to: 3_600_000, fallback: 10_000 },
+  ),
+  logLevel: {
+    name: 'SALLYPORT_LOG_LEVEL',
+    defaultText: 'info',
+    description: "Least level of the gateway's own log (JSON lines on stderr): debug, info, warn, error or silent.",
+    example: 'debug',
+    parse: parseLogLevel,
+    fallback: () => 'info',
+  },
+  trustedProxies: {
+    name: 'SALLYPORT_TRUSTED_PROXIES',
+    defaultText: '',
+    description: 'Addresses and networks, parted by commas, whose X-Forwarded-* headers are believed.',
+    example: '10.0.0.0/8,fd00::/8',
+    parse: parseNetworks,
+    fallback: EMPTY_LIST,
+  },
+  pluginDirs: {
+    name: 'SALLYPORT_PLUGIN_DIRS',
+    defaultText: '',
+    description: 'Folders of further plugins, parted by commas.',
+    example: '/etc/sallyport/plugins',
+    parse: parseFolders,
+    fallback: EMPTY_LIST,
+  },
+  maxConnections: numberSetting('SALLYPORT_MAX_CONNECTIONS', 'Most client connections of one worker.', {
+    from: 1,
+    to: 1_000_000,
+    fallback: 20_000,
+  }),
+  headersTimeoutMs: numberSetting(
+    'SALLYPORT_HEADERS_TIMEOUT_MS',
+    'How long a client may take to send a request head, in milliseconds.',
+    { from: 100, to: 600_000, fallback: 10_000 },
+  ),
+  keepAliveMs: numberSetting(
+    'SALLYPORT_KEEP_ALIVE_MS',
+    'How long an idle client connection is kept, in milliseconds. Keep it above that of a load balancer in front.',
+    { from: 0, to: 3_600_000, fallback: 65_000 },
+  ),
+  redisUrl: {
+    name: 'SALLYPORT_REDIS_URL',
+    defaultText: '',
+    description: 'Redis for limits that all nodes share.',
+    example: 'redis://redis:6379',
+    isSecret: true,
+    parse: urlWithScheme('redis', 'rediss'),
+    fallback: NOT_SET,
+  },
+  natsUrl: {
+    name: 'SALLYPORT_NATS_URL',
+    defaultText: '',
+    description: 'NATS for logs that leave the node.',
+    example: 'nats://nats:4222',
+    isSecret: true,
+    parse: urlWithScheme('nats', 'tls'),
+    fallback: NOT_SET,
+  },
+};
+
+/** Says that settings do not parse: one line each. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+/**
+ * Reads every setting from an environment, once. A variable that is empty counts as absent.
+ *
+ * @throws SettingsError that names every wrong variable, its problem and an example.
+ */
+export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+  const problems: string[] = [];
+  const readOne = <Value>(spec: SettingSpec<Value>): Value => {
+    const text = environment[spec.name]?.trim() ?? '';
+    if (text === '') return spec.fallback();
+    try {
+      return spec.parse(text);
+    } catch (error) {
+      problems.push(describeProblem(spec, text, error));
+      return spec.fallback();
+    }
+  };
+
+  const entries = Object.entries(SETTINGS).map(([key, spec]) => [key, readOne<unknown>(spec)]);
+  if (problems.length > 0) throw new SettingsError(problems.join('\n'));
+  // The table is total over the keys of Settings, and each parser gives the type of its key.
+  return Object.freeze(Object.fromEntries(entries)) as Settings;
+}
+
+function describeProblem(spec: SettingSpec<unknown>, text: string, error: unknown): string {
+  const given = spec.isSecret ? 'its value' : JSON.stringify(text);
+  const expected = error instanceof Error ? error.message : String(error);
+  return `${spec.name}: ${given} does not fit: ${expected}. Example: ${spec.name}=${spec.example}`;
+}
