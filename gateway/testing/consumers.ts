@@ -98,6 +98,6 @@ function storedForm(options: CredentialOptions): Pick<Credential, 'type' | 'look
 function hashPassword(password: string): string {
   const [cost, blockSize, parallelism] = [1024, 8, 1];
   const salt = randomBytes(16);
-  const hash = scryptSync(password.normalize('NFC'), salt, 32, { N: cost, r: blockSize, p: parallelism });
+  const hash = scryptSync(password, salt, 32, { N: cost, r: blockSize, p: parallelism });
   return `scrypt$${cost}$${blockSize}$${parallelism}$${salt.toString('base64url')}$${hash.toString('base64url')}`;
 }
