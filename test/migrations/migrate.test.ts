@@ -1,0 +1,67 @@
+// Runs the migrations up and down against a real Postgres, alone and from several processes' worth of callers at once.
+// Must not depend on what the tables hold.
+import assert from 'node:assert/strict';
+import pg from 'pg';
+import { migrateDown, migrateUp } from '../../migrations/migrate.ts';
+import { createEmptyDatabase, runSql, type TestDatabase } from '../support/database.ts';
+
+describe('migrations', () => {
+  let database: TestDatabase;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  afterEach(() => database.drop());
+
+  it('create every table, once', async () => {
+    const first = await migrateUp(database.url);
+    const second = await migrateUp(database.url);
+
+    assert.deepEqual(first, ['20261122T0001_create_configuration', '20261122T0002_create_publishing']);
+    assert.deepEqual(second, []);
+    assert.ok((await listTables(database.url)).includes('bindings'));
+  });
+
+  it('leave nothing behind when they are taken back one by one, and can be run again', async () => {
+    const applied = await migrateUp(database.url);
+    const undone: string[] = [];
+    for (let step = await migrateDown(database.url); step.length > 0; step = await migrateDown(database.url)) {
+      undone.push(...step);
+    }
+    const left = await listTables(database.url);
+    const again = await migrateUp(database.url);
+
+    assert.deepEqual(undone, [...applied].reverse());
+    assert.deepEqual(left, []);
+    assert.deepEqual(again, applied);
+  });
+
+  it('run once when several nodes start together', async () => {
+    const results = await Promise.all(Array.from({ length: 4 }, () => migrateUp(database.url)));
+
+    assert.equal(results.filter((names) => names.length > 0).length, 1);
+  });
+
+  it('go on after a process that was killed amid a migration', async () => {
+    await migrateUp(database.url);
+    await runSql(database.url, 'UPDATE knex_migrations_lock SET is_locked = 1');
+
+    const names = await migrateUp(database.url);
+
+    assert.deepEqual(names, []);
+  });
+});
+
+async function listTables(databaseUrl: string): Promise<string[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'knex%'",
+    );
+    return rows.map((row) => row.name);
+  } finally {
+    await client.end();
+  }
+}
