@@ -1,0 +1,111 @@
+// Starts real processes on one data directory to see who gets the lock.
+// Must not need a database.
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openDataDir, readOrCreateSecret } from '../../cli/data-dir.ts';
+
+const HOLDER = fileURLToPath(new URL('./data-dir-holder.js', import.meta.url));
+
+describe('data directory', () => {
+  let folder: string;
+  let children: ChildProcess[];
+
+  beforeEach(async () => {
+    folder = join(await mkdtemp(join(tmpdir(), 'sallyport-dir-')), 'data');
+    children = [];
+  });
+
+  afterEach(async () => {
+    for (const child of children.filter((each) => each.exitCode === null && each.signalCode === null)) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await rm(join(folder, '..'), { recursive: true, force: true });
+  });
+
+  /** Gives 'held' or the error's message, as the child reports it. */
+  async function holdInChild(): Promise<{ child: ChildProcess; answer: string }> {
+    const child = fork(HOLDER, [folder]);
+    children.push(child);
+    const [answer] = (await once(child, 'message')) as [string];
+    return { child, answer };
+  }
+
+  it('is made for its owner alone', async () => {
+    const dataDir = await openDataDir(folder);
+
+    assert.equal((await stat(dataDir.path)).mode & 0o777, 0o700);
+    await dataDir.close();
+  });
+
+  it('refuses a second process and names the first', async () => {
+    const { child } = await holdInChild();
+
+    await assert.rejects(
+      openDataDir(folder),
+      new RegExp(`^Error: the data directory .* is in use by process ${child.pid};`),
+    );
+  });
+
+  it('is free again after it was closed', async () => {
+    await (await openDataDir(folder)).close();
+
+    const again = await openDataDir(folder);
+
+    assert.equal((await readdir(folder)).length, 1);
+    await again.close();
+  });
+
+  it('is taken over from a killed process', async () => {
+    const { child } = await holdInChild();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    const dataDir = await openDataDir(folder);
+
+    await dataDir.close();
+  });
+
+  it('is taken over when the pid of the holder belongs to another process by now', async () => {
+    await (await openDataDir(folder)).close();
+    await writeFile(join(folder, 'lock.1'), `${process.pid} another-life`);
+
+    const dataDir = await openDataDir(folder);
+
+    await dataDir.close();
+  });
+
+  it('lets exactly one of several processes take over', async () => {
+    const { child } = await holdInChild();
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+
+    const results = await Promise.all(Array.from({ length: 6 }, holdInChild));
+
+    assert.equal(results.filter(({ answer }) => answer === 'held').length, 1);
+  });
+
+  it('makes a secret once, readable by its owner alone, the same for all', async () => {
+    await (await openDataDir(folder)).close();
+
+    const secrets = await Promise.all([1, 2, 3].map(() => readOrCreateSecret(folder, 'secret-key')));
+
+    assert.equal(new Set(secrets.map(({ value }) => value)).size, 1);
+    assert.equal(secrets.filter(({ isNew }) => isNew).length, 1);
+    assert.equal(Buffer.from(secrets[0]?.value ?? '', 'base64url').length, 32);
+    assert.equal((await stat(join(folder, 'secret-key'))).mode & 0o777, 0o600);
+    assert.equal((await readFile(join(folder, 'secret-key'), 'utf8')).trim(), secrets[0]?.value);
+  });
+
+  it('refuses an empty secret instead of making another', async () => {
+    await (await openDataDir(folder)).close();
+    await writeFile(join(folder, 'admin-token'), '');
+
+    await assert.rejects(readOrCreateSecret(folder, 'admin-token'), /admin-token is empty/);
+  });
+});
