@@ -22,12 +22,19 @@ const goodApis = new WeakSet<Api>();
 const goodBindings = new WeakMap<InstalledPlugins, WeakSet<Binding>>();
 const uniqueMaps = new WeakSet<object>();
 
-/** Checks a candidate whole: uniqueness, references, binding configurations, regular expressions. Empty = good. */
-export function checkDocument(state: DocumentState, plugins: InstalledPlugins): readonly EntityProblem[] {
+/**
+ * Checks a candidate whole: uniqueness, references, binding configurations, regular expressions. Empty = good.
+ * `consumers: 'elsewhere'` is for data planes that look identities up instead of holding them.
+ */
+export function checkDocument(
+  state: DocumentState,
+  plugins: InstalledPlugins,
+  options: { readonly consumers: 'here' | 'elsewhere' } = { consumers: 'here' },
+): readonly EntityProblem[] {
   const problems: EntityProblem[] = [];
   checkUnique(state, problems);
   checkApis(state, problems);
-  checkBindings(state, plugins, problems);
+  checkBindings(state, plugins, problems, options.consumers === 'here');
   for (const credential of state.credentials.values()) {
     if (!state.consumers.has(credential.consumerId)) {
       problems.push(problem('credential', credential.id, '/consumerId', 'NOT_FOUND', 'no such consumer'));
@@ -161,7 +168,12 @@ function findPathFault(path: string): string | undefined {
   }
 }
 
-function checkBindings(state: DocumentState, plugins: InstalledPlugins, problems: EntityProblem[]): void {
+function checkBindings(
+  state: DocumentState,
+  plugins: InstalledPlugins,
+  problems: EntityProblem[],
+  hasConsumers: boolean,
+): void {
   const routeOwners = new Map<string, string>();
   for (const api of state.apis.values()) for (const route of api.routes) routeOwners.set(route.id, api.id);
   const good = goodBindings.get(plugins) ?? new WeakSet<Binding>();
@@ -170,6 +182,10 @@ function checkBindings(state: DocumentState, plugins: InstalledPlugins, problems
   for (const binding of state.bindings.values()) if (binding.mandatory) mandatory.add(instanceKey(binding));
   for (const binding of state.bindings.values()) {
     checkScope(binding, state, routeOwners, problems);
+    const { consumer } = binding.scope;
+    if (hasConsumers && consumer !== undefined && !state.consumers.has(consumer)) {
+      problems.push(problem('binding', binding.id, '/scope/consumer', 'NOT_FOUND', 'no such consumer'));
+    }
     if (binding.effect === 'exclude' && mandatory.has(instanceKey(binding))) {
       const message = `expected apply: ${binding.plugin} is mandatory`;
       problems.push(problem('binding', binding.id, '/effect', 'INVALID', message));
@@ -196,7 +212,6 @@ function checkScope(
     problems.push(problem('binding', binding.id, `/scope/${part}`, code, message));
   };
   if (api !== undefined && !state.apis.has(api)) add('api', 'NOT_FOUND', 'no such api');
-  if (consumer !== undefined && !state.consumers.has(consumer)) add('consumer', 'NOT_FOUND', 'no such consumer');
   if (consumer !== undefined && group !== undefined)
     add('group', 'INVALID', 'expected a consumer or a group, not both');
   if (route === undefined) return;

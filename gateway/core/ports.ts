@@ -17,6 +17,8 @@ export interface BodySink {
 export interface BodySource {
   /** Bytes by Content-Length, or undefined when the length is unknown (chunked). */
   readonly length: number | undefined;
+  /** Bytes given to the sink so far. */
+  readonly bytesRead: number;
   start(sink: BodySink): void;
   pause(): void;
   resume(): void;
@@ -118,8 +120,6 @@ export interface UpstreamCall {
 /** Sends requests to targets over kept-alive connections. */
 export interface UpstreamClient {
   send(address: TargetAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
-  /** Closes idle connections to targets outside `inUse`. */
-  retain(inUse: readonly TargetAddress[]): void;
   close(): Promise<void>;
 }
 

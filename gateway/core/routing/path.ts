@@ -71,6 +71,20 @@ export function readTarget(target: string): CanonicalTarget {
 }
 
 /**
+ * Reads any request target: origin-form, or absolute-form that agrees with the Host header.
+ * @throws as `readTarget`; REQUEST_MALFORMED on `*`, authority-form, or a target for another host than Host names.
+ * @see RFC 9112 section 3.2
+ */
+export function readRequestTarget(target: string, host: string): CanonicalTarget {
+  if (target.charCodeAt(0) === 0x2f) return readTarget(target);
+  const absolute = /^https?:\/\/([^/?#@]+)(.*)$/is.exec(target);
+  if (!absolute) throw malformed('expected a path that begins with /');
+  const [, authority = '', rest = ''] = absolute;
+  if (authority.toLowerCase() !== host.toLowerCase()) throw malformed('the target names another host than Host');
+  return readTarget(rest.startsWith('/') ? rest : `/${rest}`);
+}
+
+/**
  * Checks a path that configuration or a plugin made, and gives its canonical form.
  * @throws as `readTarget`; a `?` is malformed here.
  */

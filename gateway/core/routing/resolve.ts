@@ -79,6 +79,7 @@ export interface Resolution {
   readonly name: string | undefined;
   /** Undefined when an exclude won. */
   readonly binding: Binding | undefined;
+  readonly excludedBy: Binding | undefined;
   readonly beaten: readonly Binding[];
 }
 
@@ -99,6 +100,7 @@ export function resolveBindings(index: BindingIndex, subject: Subject): readonly
       plugin: first?.plugin ?? '',
       name: first?.name,
       binding: winner?.effect === 'apply' ? winner : undefined,
+      excludedBy: winner?.effect === 'exclude' ? winner : undefined,
       beaten: ordered.filter((one) => one !== winner),
     };
   });

@@ -1,0 +1,36 @@
+// Makes the gateway's own answers: RFC 9457 problem documents.
+// Must never show upstream text, a stack, a host or a credential.
+import { ERRORS, GatewayError } from './errors.ts';
+import type { OwnAnswer } from './exchange.ts';
+import { Headers } from './headers.ts';
+import type { Logger } from './plugin.ts';
+
+/** Seconds after which a client may try again when nothing better is known. */
+const RETRY_AFTER_SECONDS = '1';
+
+/** Turns whatever was thrown into a coded error; anything but a GatewayError is a bug, logged once with its cause. */
+export function toGatewayError(error: unknown, log: Logger, requestId: string): GatewayError {
+  if (error instanceof GatewayError) return error;
+  log.error('unexpected error', { error, exchange: requestId });
+  return new GatewayError('INTERNAL', 'the gateway failed to handle this request', { cause: error });
+}
+
+/** Builds the answer for an error. @see RFC 9457 section 3 */
+export function buildProblem(error: GatewayError, requestId: string): OwnAnswer {
+  const spec = ERRORS[error.code];
+  const headers = new Headers();
+  headers.set('Content-Type', 'application/problem+json');
+  // An error is about this one request: a cache must not give it to others.
+  headers.set('Cache-Control', 'no-store');
+  if (spec.status === 503) headers.set('Retry-After', RETRY_AFTER_SECONDS);
+  for (const [name, value] of Object.entries(error.headers ?? {})) headers.set(name, value);
+  const body = JSON.stringify({
+    type: `urn:sallyport:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title: spec.title,
+    status: spec.status,
+    detail: error.message,
+    code: error.code,
+    requestId,
+  });
+  return { status: spec.status, headers, body: Buffer.from(body) };
+}

@@ -1,0 +1,216 @@
+// The engine: takes requests, runs them on the current snapshot, swaps snapshots.
+// Must not know where documents come from, nor the process it runs in.
+
+import type { EntityProblem } from './check.ts';
+import { buildTrustTest, type TrustTest } from './client.ts';
+import { applyUpdate } from './config.ts';
+import type { Binding, Update } from './model.ts';
+import type { LoadedPlugin } from './pipeline.ts';
+import type { Counter, Host } from './plugin.ts';
+import type { Ports, RequestHandler } from './ports.ts';
+import { openRun } from './receive.ts';
+import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, findGone, type Snapshot } from './snapshot.ts';
+import { createHealthChecker } from './upstream/health.ts';
+import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
+
+/** Is what an engine is made of. */
+export interface EngineOptions {
+  readonly ports: Ports;
+  readonly plugins: ReadonlyMap<string, LoadedPlugin>;
+  /** Addresses and CIDR ranges whose X-Forwarded-* are believed. */
+  readonly trustedProxies: readonly string[];
+}
+
+/** Is a revision compiled and ready, or refused. */
+export type Prepared =
+  | {
+      readonly ok: true;
+      readonly revision: number;
+      /** Makes it the one that serves: one assignment. Requests in flight keep the one they began with. */
+      commit(): void;
+      /** Throws it away. */
+      discard(): void;
+    }
+  | { readonly ok: false; readonly revision: number; readonly problems: readonly EntityProblem[] };
+
+/** Is how one binding fared since the start. */
+export interface BindingReport {
+  readonly plugin: string;
+  readonly binding: string;
+  readonly calls: number;
+  readonly errors: number;
+  readonly timeouts: number;
+  readonly totalMs: number;
+}
+
+/** Is how one target fares. */
+export interface TargetReport {
+  readonly upstream: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isHealthy: boolean;
+  readonly inFlight: number;
+}
+
+/** Runs requests through the pipeline. */
+export interface Engine {
+  readonly handle: RequestHandler;
+  /** Revision that serves; 0 = none yet. */
+  readonly revision: number;
+  /**
+   * Compiles an update beside the snapshot that serves; its changes apply on top of that one (not of a refused one).
+   * One at a time. Never throws: a document that does not compile is refused whole, with every reason.
+   */
+  prepare(update: Update): Promise<Prepared>;
+  stats(): readonly BindingReport[];
+  health(): readonly TargetReport[];
+  /** Closes every set-up. Call when no request is left. */
+  close(): Promise<void>;
+}
+
+/** Keeps a snapshot until the last request that began on it has ended. */
+export interface Lease {
+  readonly snapshot: Snapshot;
+  release(): void;
+}
+
+/** Is what a request needs of its engine. */
+export interface EngineContext {
+  readonly ports: Ports;
+  readonly upstreams: Upstreams;
+  readonly isTrusted: TrustTest;
+  lease(): Lease;
+  /** Counts a finished request by its status; 0 = none was sent. */
+  count(status: number): void;
+}
+
+/** Holds the current snapshot and counts the requests on it. */
+class Tenure implements Lease {
+  readonly snapshot: Snapshot;
+  #users = 0;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(snapshot: Snapshot) {
+    this.snapshot = snapshot;
+  }
+
+  take(): Lease {
+    this.#users++;
+    return this;
+  }
+
+  release(): void {
+    this.#users--;
+    if (this.#users === 0) this.#whenEmpty?.();
+  }
+
+  /** Runs `callback` when no request is left; at once when there is none. */
+  end(callback: () => void): void {
+    this.#whenEmpty = callback;
+    if (this.#users === 0) callback();
+  }
+}
+
+/** Makes an engine; it answers NOT_CONFIGURED until the first revision is committed. */
+export function createEngine(options: EngineOptions): Engine {
+  const { ports, plugins } = options;
+  const upstreams = createUpstreams(Math.random);
+  const health = createHealthChecker({ upstreams, fetch: ports.fetch });
+  const reopenOffs = new Map<string, Set<() => void>>();
+  let tenure = new Tenure(EMPTY_SNAPSHOT);
+
+  const context: EngineContext = {
+    ports,
+    upstreams,
+    isTrusted: buildTrustTest(options.trustedProxies),
+    lease: () => tenure.take(),
+    count: buildStatusCounter(ports),
+  };
+  const hostOf = (binding: Binding): Host => buildHost(binding, ports, reopenOffs);
+
+  const swap = (snapshot: Snapshot): void => {
+    const old = tenure;
+    upstreams.update(snapshot.document);
+    tenure = new Tenure(snapshot);
+    health.update();
+    const gone = findGone(old.snapshot.instances, snapshot.instances);
+    if (gone.length === 0) return;
+    old.end(() => {
+      for (const { binding } of gone) {
+        if (snapshot.instances.has(binding.id)) continue;
+        for (const off of reopenOffs.get(binding.id) ?? []) off();
+        reopenOffs.delete(binding.id);
+      }
+      closeInstances(gone).catch(() => undefined);
+    });
+  };
+
+  return {
+    handle: (incoming, outgoing) => openRun(context, incoming, outgoing).begin(),
+    get revision() {
+      return tenure.snapshot.revision;
+    },
+    async prepare(update) {
+      const previous = tenure.snapshot;
+      const { revision } = update;
+      const compiled = await buildSnapshot(applyUpdate(previous.document, update), previous, { plugins, hostOf });
+      if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
+      const { snapshot } = compiled;
+      return {
+        ok: true,
+        revision,
+        commit: () => swap(snapshot),
+        discard: () => {
+          closeInstances(findGone(snapshot.instances, previous.instances)).catch(() => undefined);
+        },
+      };
+    },
+    stats: () =>
+      [...tenure.snapshot.instances.values()].map(({ binding, stats }) => ({
+        plugin: binding.plugin,
+        binding: binding.id,
+        ...stats,
+      })),
+    health: () => listHealth(upstreams, ports),
+    async close() {
+      health.close();
+      await closeInstances([...tenure.snapshot.instances.values()]);
+    },
+  };
+}
+
+function listHealth(upstreams: Upstreams, ports: Ports): readonly TargetReport[] {
+  const nowMs = ports.clock.monotonicMs();
+  return upstreams.listTargets().map(({ upstream, target }) => ({
+    upstream,
+    host: target.host,
+    port: target.port,
+    isHealthy: target.isPassingChecks !== false && target.ejectedUntilMs <= nowMs,
+    inFlight: target.inFlight,
+  }));
+}
+
+function buildStatusCounter(ports: Ports): (status: number) => void {
+  const family = ports.metrics.counter('sallyport_requests_total', 'Requests answered, by class of status.', [
+    'status',
+  ]);
+  const names = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
+  const series: readonly Counter[] = names.map((name) => family.series(name));
+  return (status) => series[Math.floor(status / 100)]?.add(1);
+}
+
+function buildHost(binding: Binding, ports: Ports, reopenOffs: Map<string, Set<() => void>>): Host {
+  return {
+    binding: { id: binding.id, plugin: binding.plugin, name: binding.name },
+    clock: ports.clock,
+    log: ports.log,
+    metrics: ports.metrics,
+    limits: ports.limits,
+    fetch: ports.fetch,
+    onReopen(callback) {
+      const offs = reopenOffs.get(binding.id) ?? new Set();
+      offs.add(ports.onReopen(callback));
+      reopenOffs.set(binding.id, offs);
+    },
+  };
+}

@@ -1,0 +1,147 @@
+// The first moments of a request: read its head, find its route, make its exchange.
+// Must not run plugins or answer: what is wrong is handed on as the refusal of the run.
+import { type ClientFacts, readClient } from './client.ts';
+import type { EngineContext } from './engine.ts';
+import { GatewayError } from './errors.ts';
+import { ExchangeState, RequestState, type Tally } from './exchange.ts';
+import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
+import type { Chain } from './pipeline.ts';
+import type { IncomingRequest, OutgoingResponse } from './ports.ts';
+import { collectBody } from './request-body.ts';
+import type { MatchRequest } from './routing/match.ts';
+import { readRequestTarget } from './routing/path.ts';
+import { findRoute, type RouteEntry } from './routing/router.ts';
+import { Run } from './run.ts';
+import { findRouteChain, findUnroutedChain, type Snapshot } from './snapshot.ts';
+
+const NO_API = { id: '', name: '' };
+interface Received {
+  readonly head: RequestHead;
+  readonly host: string;
+  readonly path: string;
+  readonly query: string;
+  readonly refusal: GatewayError | undefined;
+}
+
+interface Routed {
+  readonly entry: RouteEntry | undefined;
+  readonly chain: Chain;
+  readonly refusal: GatewayError | undefined;
+}
+
+/** Makes the run of one request on the snapshot that serves now. Never throws. */
+export function openRun(context: EngineContext, incoming: IncomingRequest, outgoing: OutgoingResponse): Run {
+  const { ports } = context;
+  const beganMs = ports.clock.monotonicMs();
+  const lease = context.lease();
+  const received = receive(incoming);
+  const { entry, chain, refusal } = route(lease.snapshot, incoming, received);
+  const client = readClient(incoming, received.head, context.isTrusted);
+  const exchange = buildExchange({ context, incoming, received, entry, client });
+  return new Run({ context, lease, incoming, outgoing, exchange, chain, client, beganMs, entry, refusal });
+}
+
+function receive(incoming: IncomingRequest): Received {
+  // A new one each time: plugins write into the headers of refused requests too.
+  let head = emptyHead();
+  let host = '';
+  try {
+    head = readRequestHead(incoming.rawHeaders);
+    // Only HTTP/1.0 may leave Host out. RFC 9112 section 3.2.
+    if (head.host !== undefined || incoming.httpVersion !== '1.0') host = readHost(head.host);
+    if (incoming.method === 'TRACE' || incoming.method === 'CONNECT') {
+      throw new GatewayError('METHOD_NOT_ALLOWED', `${incoming.method} is not supported`, { headers: { allow: '' } });
+    }
+    const { path, query } = readRequestTarget(incoming.target, head.host ?? '');
+    return { head, host, path, query: query ?? '', refusal: undefined };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    return { head, host, path: '', query: '', refusal: error };
+  }
+}
+
+function emptyHead(): RequestHead {
+  return {
+    headers: new Headers(),
+    host: undefined,
+    forwardedFor: [],
+    forwardedProto: undefined,
+    forwardedHost: undefined,
+  };
+}
+
+function route(snapshot: Snapshot, incoming: IncomingRequest, received: Received): Routed {
+  const { host, path, query, head } = received;
+  const unrouted = (refusal: GatewayError): Routed => ({
+    entry: undefined,
+    chain: findUnroutedChain(snapshot),
+    refusal,
+  });
+  if (received.refusal) return unrouted(received.refusal);
+  if (snapshot.revision === 0) {
+    return unrouted(new GatewayError('NOT_CONFIGURED', 'no configuration has been loaded yet'));
+  }
+  const request: MatchRequest = { method: incoming.method, host, path, query, headers: head.headers };
+  const match = findRoute(snapshot.router, request);
+  if (match.entry) return { entry: match.entry, chain: chainOf(snapshot, match.entry), refusal: undefined };
+  if (match.allowedMethods.size === 0) {
+    return unrouted(new GatewayError('ROUTE_NOT_FOUND', 'no api is published at this host and path'));
+  }
+
+  const allow = [...match.allowedMethods].sort().join(', ');
+  const refusal = new GatewayError('METHOD_NOT_ALLOWED', `expected one of ${allow}`, { headers: { allow } });
+  // A preflight asks about another method: the plugins of that method's route may answer it, the upstream never sees it.
+  const asked =
+    incoming.method === 'OPTIONS' && head.headers.has('origin') && head.headers.get('access-control-request-method');
+  const preflight = asked ? findRoute(snapshot.router, { ...request, method: asked }) : undefined;
+  if (!preflight?.entry) return unrouted(refusal);
+  return { entry: preflight.entry, chain: chainOf(snapshot, preflight.entry), refusal };
+}
+
+function chainOf(snapshot: Snapshot, entry: RouteEntry): Chain {
+  return findRouteChain(snapshot, entry.api.id, entry.route.id);
+}
+
+function buildExchange(parts: {
+  readonly context: EngineContext;
+  readonly incoming: IncomingRequest;
+  readonly received: Received;
+  readonly entry: RouteEntry | undefined;
+  readonly client: ClientFacts;
+}): ExchangeState {
+  const { context, incoming, received, entry, client } = parts;
+  const { ports } = context;
+  const { body } = incoming;
+  return new ExchangeState({
+    id: ports.nextId(),
+    httpVersion: incoming.httpVersion,
+    api: entry ? { id: entry.api.id, name: entry.api.name } : NO_API,
+    route: entry ? { id: entry.route.id, name: entry.route.name ?? entry.route.id } : NO_API,
+    client: { ip: client.ip, scheme: client.scheme },
+    request: new RequestState({
+      method: incoming.method,
+      host: received.host,
+      path: received.path,
+      query: received.query,
+      headers: received.head.headers,
+      hasBody: body !== undefined,
+      readBody: (maxBytes) => (body ? collectBody(body, maxBytes) : Promise.resolve(new Uint8Array(0))),
+    }),
+    consumers: ports.consumers,
+    tally: newTally(ports.clock.wallMs()),
+  });
+}
+
+function newTally(startedAt: number): Tally {
+  return {
+    startedAt,
+    totalMs: 0,
+    upstreamMs: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+    target: undefined,
+    tries: 0,
+    errorCode: undefined,
+    isComplete: false,
+  };
+}

@@ -1,0 +1,77 @@
+// Request bodies on their way: collected for a plugin, or passed through chunk hooks.
+// Must not hold more than it was allowed to.
+import { GatewayError } from './errors.ts';
+import type { BodySink, BodySource } from './ports.ts';
+
+/**
+ * Collects a body.
+ * @throws BODY_TOO_LARGE above maxBytes, known before reading when the length is; REQUEST_MALFORMED when it breaks off.
+ */
+export function collectBody(source: BodySource, maxBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = (): void =>
+      reject(new GatewayError('BODY_TOO_LARGE', `the body is larger than ${maxBytes} bytes`));
+    if ((source.length ?? 0) > maxBytes) {
+      tooLarge();
+      return;
+    }
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    source.start({
+      write(chunk) {
+        bytes += chunk.length;
+        if (bytes <= maxBytes) {
+          chunks.push(chunk);
+          return true;
+        }
+        chunks.length = 0;
+        tooLarge();
+        return false;
+      },
+      end: () => resolve(Buffer.concat(chunks)),
+      fail: (cause) => reject(new GatewayError('REQUEST_MALFORMED', 'the request body broke off', { cause })),
+    });
+  });
+}
+
+/** Passes one chunk on, changed or dropped (null). */
+export type ChunkTransform = (chunk: Uint8Array, last: boolean) => Uint8Array | null;
+
+/** Wraps a body so that every chunk passes a transform; its length is no longer known. */
+export function transformBody(
+  source: BodySource,
+  transform: ChunkTransform,
+  onFailure: (error: unknown) => void,
+): BodySource {
+  return {
+    length: undefined,
+    get bytesRead() {
+      return source.bytesRead;
+    },
+    start(sink: BodySink) {
+      let hasFailed = false;
+      const pass = (chunk: Uint8Array, last: boolean): boolean => {
+        if (hasFailed) return true;
+        try {
+          const result = transform(chunk, last);
+          return result === null || result.length === 0 || sink.write(result);
+        } catch (error) {
+          hasFailed = true;
+          onFailure(error);
+          return true;
+        }
+      };
+      source.start({
+        write: (chunk) => pass(chunk, false),
+        end: () => {
+          pass(new Uint8Array(0), true);
+          if (!hasFailed) sink.end();
+        },
+        fail: (error) => sink.fail(error),
+      });
+    },
+    pause: () => source.pause(),
+    resume: () => source.resume(),
+    discard: () => source.discard(),
+  };
+}

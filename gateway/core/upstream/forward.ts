@@ -1,0 +1,170 @@
+// Sends one request to an upstream: chooses targets, tries again only when nothing can have been done twice.
+// Must not know clients or plugins: it hands head, chunks and end on.
+import { type ErrorCode, GatewayError } from '../errors.ts';
+import type { BodySource, Clock, UpstreamCall, UpstreamClient, UpstreamFailure, UpstreamHandler } from '../ports.ts';
+import type { Balancer, TargetState } from './balancer.ts';
+
+/** Is what is sent. */
+export interface ForwardRequest {
+  readonly balancer: Balancer;
+  readonly method: string;
+  /** Path and query as the target gets them. */
+  readonly target: string;
+  /** Gives the header lines for a target, Host included. */
+  headersFor(target: TargetState): readonly string[];
+  readonly body: Uint8Array | BodySource | undefined;
+  readonly connectMs: number;
+  readonly responseMs: number;
+  readonly idleMs: number;
+  readonly retries: number;
+}
+
+/** Hears the one answer that counts, after retries. */
+export interface ForwardHandler {
+  /** Is called before each try. */
+  onTry(target: TargetState): void;
+  onHead(status: number, rawHeaders: readonly string[]): void;
+  onChunk(chunk: Uint8Array): boolean;
+  onEnd(): void;
+  /** `isAfterHead`: the response had begun, so no other answer can be given any more. */
+  onError(error: GatewayError, isAfterHead: boolean): void;
+}
+
+const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
+  'connect-failed': 'UPSTREAM_CONNECT_FAILED',
+  'connect-timeout': 'UPSTREAM_TIMEOUT',
+  'reset-before-response': 'UPSTREAM_BROKEN',
+  'response-timeout': 'UPSTREAM_TIMEOUT',
+  'idle-timeout': 'UPSTREAM_TIMEOUT',
+  'broken-response': 'UPSTREAM_BROKEN',
+  'invalid-response': 'UPSTREAM_INVALID_RESPONSE',
+  'request-aborted': 'REQUEST_MALFORMED',
+};
+
+const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
+  'connect-failed': 'no connection to the upstream could be opened',
+  'connect-timeout': 'connecting to the upstream took too long',
+  'reset-before-response': 'the upstream closed the connection before it answered',
+  'response-timeout': 'the upstream did not answer in time',
+  'idle-timeout': 'the upstream fell silent',
+  'broken-response': 'the upstream broke off its response',
+  'invalid-response': 'the upstream sent something that is not a valid HTTP response',
+  'request-aborted': 'the request body broke off',
+};
+
+// RFC 9110 section 9.2.2.
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** Sends one request, with retries. */
+export class Forward implements UpstreamHandler {
+  readonly #client: UpstreamClient;
+  readonly #clock: Clock;
+  readonly #request: ForwardRequest;
+  readonly #handler: ForwardHandler;
+  readonly #tried: TargetState[] = [];
+  #target: TargetState | undefined;
+  #call: UpstreamCall | undefined;
+  #hasHead = false;
+  #isOver = false;
+
+  constructor(client: UpstreamClient, clock: Clock, request: ForwardRequest, handler: ForwardHandler) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#request = request;
+    this.#handler = handler;
+  }
+
+  /** Begins the first try. */
+  start(): void {
+    const request = this.#request;
+    const target = request.balancer.choose(this.#tried, this.#clock.monotonicMs());
+    if (!target) {
+      this.#isOver = true;
+      this.#handler.onError(new GatewayError('NO_HEALTHY_TARGET', 'no target of the upstream is healthy'), false);
+      return;
+    }
+    this.#target = target;
+    this.#tried.push(target);
+    target.inFlight++;
+    this.#handler.onTry(target);
+    this.#call = this.#client.send(
+      { ...addressOf(target), connectMs: request.connectMs },
+      {
+        method: request.method,
+        target: request.target,
+        headers: request.headersFor(target),
+        body: request.body,
+        responseMs: request.responseMs,
+        idleMs: request.idleMs,
+      },
+      this,
+    );
+  }
+
+  resume(): void {
+    this.#call?.resume();
+  }
+
+  /** Gives up: the client left, or another answer was given. Closes the connection. */
+  abort(): void {
+    if (this.#isOver) return;
+    this.#release();
+    this.#call?.abort();
+  }
+
+  onHead(status: number, rawHeaders: readonly string[]): void {
+    if (this.#isOver) return;
+    this.#hasHead = true;
+    if (this.#target) this.#request.balancer.report(this.#target, true, this.#clock.monotonicMs());
+    this.#handler.onHead(status, rawHeaders);
+  }
+
+  onChunk(chunk: Uint8Array): boolean {
+    return this.#isOver || this.#handler.onChunk(chunk);
+  }
+
+  onEnd(): void {
+    if (this.#isOver) return;
+    this.#release();
+    this.#handler.onEnd();
+  }
+
+  onError(failure: UpstreamFailure, cause: Error, wasReused: boolean): void {
+    if (this.#isOver) return;
+    const { balancer } = this.#request;
+    const isClientFault = failure === 'request-aborted';
+    // A connection that idled and was closed meanwhile says nothing about the target's health.
+    const isStale = failure === 'reset-before-response' && wasReused;
+    if (this.#target && !isClientFault && !isStale) balancer.report(this.#target, false, this.#clock.monotonicMs());
+    this.#release();
+    if (this.#mayRetry(failure)) {
+      this.#isOver = false;
+      this.start();
+      return;
+    }
+    const error = new GatewayError(CODE_OF_FAILURE[failure], DETAIL_OF_FAILURE[failure], { cause });
+    this.#handler.onError(error, this.#hasHead);
+  }
+
+  #mayRetry(failure: UpstreamFailure): boolean {
+    const { body, method, retries, balancer } = this.#request;
+    if (this.#hasHead || this.#tried.length > retries) return false;
+    if (failure === 'connect-failed' || failure === 'connect-timeout') {
+      const isUntouched = body === undefined || body instanceof Uint8Array || body.bytesRead === 0;
+      return isUntouched && balancer.takeRetry();
+    }
+    // The request may have reached the target: only what can safely be done twice is sent again.
+    const isReplayable = body === undefined || body instanceof Uint8Array;
+    return failure === 'reset-before-response' && IDEMPOTENT.has(method) && isReplayable && balancer.takeRetry();
+  }
+
+  #release(): void {
+    this.#isOver = true;
+    if (this.#target) this.#target.inFlight--;
+    this.#target = undefined;
+  }
+}
+
+function addressOf(target: TargetState): Pick<TargetState, 'protocol' | 'host' | 'port' | 'tls'> {
+  return target;
+}

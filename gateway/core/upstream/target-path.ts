@@ -1,0 +1,26 @@
+// Joins the upstream's base path with what is left of the request's path.
+// Must leave a canonical path byte for byte.
+import type { RouteEntry } from '../routing/router.ts';
+
+/** Is what a target is joined from. `basePath` has no slash at its end. */
+export interface TargetParts {
+  readonly entry: RouteEntry;
+  readonly path: string;
+  readonly query: string;
+  readonly basePath: string;
+}
+
+/** Gives path and query as they go upstream: the matched path taken off when the route says so, the base put before. */
+export function joinUpstreamTarget({ entry, path, query, basePath }: TargetParts): string {
+  const rest = entry.route.stripPath ? stripMatched(entry, path) : path;
+  // Nothing left means the base itself, not the base with a slash: `/api` stripped from `/api` is the base.
+  const joined = rest === '' ? basePath || '/' : basePath + rest;
+  return query === '' ? joined : `${joined}?${query}`;
+}
+
+function stripMatched(entry: RouteEntry, path: string): string {
+  const { kind, key } = entry.pattern;
+  // A plugin may have rewritten the path to one that no longer begins with what was matched.
+  if (kind === 'regex' || !path.startsWith(key)) return path;
+  return path.slice(key.endsWith('/') ? key.length - 1 : key.length);
+}

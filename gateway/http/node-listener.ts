@@ -1,0 +1,217 @@
+// Accepts clients over node:http, stricter than its defaults.
+// Must not interpret requests: it checks the grammar and hands them on.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Listener, OutgoingResponse, RequestHandler } from '../core/ports.ts';
+import { readFraming } from './framing.ts';
+import { MAX_DISCARD_BYTES, NodeBody } from './node-body.ts';
+
+/** Bounds of a listener. Times in milliseconds. */
+export interface ListenerLimits {
+  readonly maxConnections: number;
+  /** From the first byte of a request to the end of its head. */
+  readonly headerTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+/** Is what a listener is made of. */
+export interface NodeListenerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly limits: ListenerLimits;
+  readonly handler: RequestHandler;
+}
+
+/** Largest request head. */
+const MAX_HEAD_BYTES = 32 * 1024;
+/** How often node looks for connections past their deadline; its default of 30 s makes every deadline 30 s. */
+const DEADLINE_CHECK_MS = 500;
+/** Longest wait for the rest of a body that nobody reads. */
+const DISCARD_MS = 2_000;
+/** Requests after which a connection is closed, so that load spreads again after a restart. */
+const MAX_REQUESTS_PER_CONNECTION = 100_000;
+
+/** Makes a listener; nothing is open before `listen`. */
+export function createNodeListener(options: NodeListenerOptions): Listener {
+  const { limits } = options;
+  let isDraining = false;
+  const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
+    insecureHTTPParser: false,
+    // Our own answer says what is wrong.
+    requireHostHeader: false,
+    headersTimeout: limits.headerTimeoutMs,
+    // Bodies may take hours; NodeBody bounds their silence instead.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: DEADLINE_CHECK_MS,
+  });
+  // Above its count node 20 drops header lines silently but frames by them. 0 = no count; the core refuses above 100.
+  server.maxHeadersCount = 0;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
+  server.maxConnections = limits.maxConnections;
+
+  const receive = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    if (isDraining) response.shouldKeepAlive = false;
+    const framing = readFraming(request.rawHeaders, request.httpVersion);
+    if (!framing.ok) {
+      refuse(request.socket, 400, framing.detail);
+      return;
+    }
+    const body = framing.hasBody
+      ? new NodeBody(request, response, { length: framing.length, expectsContinue })
+      : undefined;
+    response.on('finish', () => endBody(request));
+    options.handler(
+      {
+        method: request.method ?? '',
+        target: request.url ?? '',
+        httpVersion: request.httpVersion,
+        rawHeaders: request.rawHeaders,
+        body,
+        remoteAddress: request.socket.remoteAddress ?? '',
+        localPort: request.socket.localPort ?? 0,
+        isTls: false,
+      },
+      new NodeResponse(request, response),
+    );
+  };
+
+  server.on('request', (request, response) => receive(request, response, false));
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // Node sees `y 100-continue` as this expectation too; a server that reads it otherwise would wait for the body.
+    if (request.headers.expect?.toLowerCase() === '100-continue') receive(request, response, true);
+    else refuse(request.socket, 417, 'the only expectation supported is 100-continue');
+  });
+  server.on('checkExpectation', (request) =>
+    refuse(request.socket, 417, 'the only expectation supported is 100-continue'),
+  );
+  server.on('connect', (_request, socket: Socket) => refuse(socket, 405, 'CONNECT is not supported'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'the request is not valid HTTP/1.1'];
+    refuse(socket, status, detail);
+  });
+
+  return {
+    listen: () => listen(server, options),
+    drain: () => {
+      isDraining = true;
+      return close(server);
+    },
+    close: () => {
+      const closed = close(server);
+      server.closeAllConnections();
+      return closed;
+    },
+  };
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, `the request head is larger than ${MAX_HEAD_BYTES} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request head took too long to arrive'],
+};
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  417: 'Expectation Failed',
+  431: 'Request Header Fields Too Large',
+};
+
+/** Answers on the bare socket and closes: after bad framing nothing that follows can be trusted. */
+function refuse(socket: Socket, status: number, detail: string): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const reason = REASONS[status] ?? 'Bad Request';
+  const body = JSON.stringify({ type: 'about:blank', title: reason, status, detail, code: 'REQUEST_MALFORMED' });
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n` +
+      `Connection: close\r\n\r\n${body}`,
+    () => socket.destroySoon(),
+  );
+}
+
+/** Reads the rest of a body that the answer did not wait for, within bounds; else closes the connection. */
+function endBody(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  let bytes = 0;
+  const timer = setTimeout(() => request.socket.destroy(), DISCARD_MS);
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > MAX_DISCARD_BYTES) request.socket.destroy();
+  });
+  request.on('close', () => clearTimeout(timer));
+  request.resume();
+}
+
+function listen(
+  server: Server,
+  options: NodeListenerOptions,
+): Promise<{ readonly host: string; readonly port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.off('error', reject);
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : options.port;
+      resolve({ host: options.host, port });
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) {
+      resolve();
+      return;
+    }
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+/** Writes one response over node:http. */
+class NodeResponse implements OutgoingResponse {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
+    const isBodiless = status === 204 || status === 304;
+    const lines =
+      bodyLength === undefined || isBodiless ? [...headers] : [...headers, 'Content-Length', String(bodyLength)];
+    this.#response.writeHead(status, lines);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#response.write(chunk);
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+
+  abort(): void {
+    // A reset, not an end: to a client that reads until the connection closes an end would look like a whole message.
+    this.#request.socket.resetAndDestroy();
+  }
+
+  closeAfter(): void {
+    this.#response.shouldKeepAlive = false;
+  }
+
+  onDrain(callback: () => void): void {
+    this.#response.once('drain', callback);
+  }
+
+  onClose(callback: (isComplete: boolean) => void): void {
+    this.#response.once('close', () => callback(this.#response.writableFinished));
+  }
+}
