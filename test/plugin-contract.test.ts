@@ -42,7 +42,9 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): string[] {
   const code = readFileSync(file, 'utf8');
-  return [...code.matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g)].map((match) => match[1] ?? '');
+  const statements = code.matchAll(/^(?:import|export|\})[^'"\n]*['"]([^'"\n]+)['"]/gm);
+  const calls = code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g);
+  return [...statements, ...calls].map((match) => match[1] ?? '');
 }
 
 /** Reads the rows of the README's table under `## Configuration`: property and default as they are written. */
