@@ -42,7 +42,7 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): string[] {
   const code = readFileSync(file, 'utf8');
-  const statements = code.matchAll(/^(?:import|export|\})[^'"\n]*['"]([^'"\n]+)['"]/gm);
+  const statements = code.matchAll(/^(?:import|export|\})(?:.*\bfrom)?\s+['"]([^'"\n]+)['"]/gm);
   const calls = code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g);
   return [...statements, ...calls].map((match) => match[1] ?? '');
 }
