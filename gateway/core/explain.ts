@@ -145,9 +145,7 @@ function explainRoute(
   return {
     route: { api: api.name, apiId: api.id, route: route.name ?? route.id, routeId: route.id },
     plugins: orderBindings(holding, plugins).map(explain),
-    excluded: resolutions.flatMap(({ plugin, excludedBy }) =>
-      excludedBy ? [{ plugin, binding: excludedBy.id }] : [],
-    ),
+    excluded: resolutions.flatMap(({ plugin, excludedBy }) => (excludedBy ? [{ plugin, binding: excludedBy.id }] : [])),
     target: {
       upstream: typeof api.upstream === 'string' ? new URL(api.upstream).origin : api.upstream.name,
       path: joinUpstreamTarget({ entry, path: match.path, query: match.query, basePath: basePathOf(api.upstream) }),

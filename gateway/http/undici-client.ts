@@ -1,7 +1,7 @@
 // Sends requests to targets over undici, by its dispatch interface.
 // Must not retry, redirect or decode: one try, bytes as they are.
 import { Readable } from 'node:stream';
-import { type Dispatcher, Pool } from 'undici';
+import { Client, type Dispatcher } from 'undici';
 import type {
   BodySource,
   TargetAddress,
@@ -11,58 +11,50 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from '../core/ports.ts';
+import { ClientPool, type PoolLimits } from './client-pool.ts';
 
-/** Most connections to one target. */
-const MAX_CONNECTIONS = 512;
-/** Most requests that wait for a connection to one target; more would only grow old. */
-const MAX_WAITING = 1024;
+const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
 /** How long an idle connection is kept, unless the target says less. */
 const KEEP_ALIVE_MS = 30_000;
 /** Largest response head. */
 const MAX_HEAD_BYTES = 64 * 1024;
 /** Most response header lines. */
 const MAX_HEADER_LINES = 500;
-/** How often pools that were not used since the last look are closed. */
-const SWEEP_MS = 120_000;
-
-interface Slot {
-  readonly pool: Pool;
-  wasUsed: boolean;
-}
+/** How often connections that were not needed since the last look are closed. */
+const TRIM_MS = 60_000;
 
 /** Makes a client with one pool of kept-alive connections per address. */
 export function createUndiciClient(): UpstreamClient {
-  const slots = new Map<string, Slot>();
-  const sweeper = setInterval(() => sweep(slots), SWEEP_MS);
-  sweeper.unref();
+  const pools = new Map<string, ClientPool>();
+  const trimmer = setInterval(() => trim(pools), TRIM_MS);
+  trimmer.unref();
   return {
     send(address, request, handler) {
-      const key = `${address.protocol} ${address.host} ${address.port} ${address.connectMs} ${address.tls?.verify} ${address.tls?.serverName}`;
-      let slot = slots.get(key);
-      if (!slot) {
-        slot = { pool: openPool(address), wasUsed: true };
-        slots.set(key, slot);
+      const key = keyOf(address);
+      let pool = pools.get(key);
+      if (!pool) {
+        pool = new ClientPool(() => openClient(address), POOL_LIMITS);
+        pools.set(key, pool);
       }
-      slot.wasUsed = true;
-      const call = new Call(handler);
-      if (slot.pool.stats.queued >= MAX_WAITING) {
-        queueMicrotask(() => call.onError(new Error('too many requests wait for a connection')));
-        return call;
-      }
-      slot.pool.dispatch(buildOptions(request, call), call as Dispatcher.DispatchHandler);
+      const call = new Call(handler, pool, request);
+      call.start();
       return call;
     },
     async close() {
-      clearInterval(sweeper);
-      await Promise.all([...slots.values()].map(({ pool }) => pool.destroy()));
+      clearInterval(trimmer);
+      await Promise.all([...pools.values()].map((pool) => pool.close()));
     },
   };
 }
 
-function openPool(address: TargetAddress): Pool {
+function keyOf(address: TargetAddress): string {
+  const { protocol, host, port, connectMs, tls } = address;
+  return `${protocol} ${host} ${port} ${connectMs}${tls ? ` ${tls.verify} ${tls.serverName ?? ''}` : ''}`;
+}
+
+function openClient(address: TargetAddress): Client {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  return new Pool(`${address.protocol}://${host}:${address.port}`, {
-    connections: MAX_CONNECTIONS,
+  return new Client(`${address.protocol}://${host}:${address.port}`, {
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: MAX_HEAD_BYTES,
@@ -74,13 +66,10 @@ function openPool(address: TargetAddress): Pool {
   });
 }
 
-function sweep(slots: Map<string, Slot>): void {
-  for (const [key, slot] of slots) {
-    if (!slot.wasUsed && slot.pool.stats.running + slot.pool.stats.queued === 0) {
-      slots.delete(key);
-      slot.pool.close().catch(() => undefined);
-    }
-    slot.wasUsed = false;
+function trim(pools: Map<string, ClientPool>): void {
+  for (const [key, pool] of pools) {
+    pool.trim();
+    if (pool.isEmpty) pools.delete(key);
   }
 }
 
@@ -128,15 +117,40 @@ function toReadable(source: BodySource, call: Call): Readable {
 /** Is one try; the methods that undici calls are those of its dispatch handler. */
 class Call implements UpstreamCall {
   readonly #handler: UpstreamHandler;
+  readonly #pool: ClientPool;
+  readonly #request: UpstreamRequest;
   hasBodyFailed = false;
+  #client: Client | undefined;
   #abort: ((reason?: Error) => void) | undefined;
   #resume: (() => void) | undefined;
   #wasSent = false;
   #hasHead = false;
   #isOver = false;
 
-  constructor(handler: UpstreamHandler) {
+  constructor(handler: UpstreamHandler, pool: ClientPool, request: UpstreamRequest) {
     this.#handler = handler;
+    this.#pool = pool;
+    this.#request = request;
+  }
+
+  start(): void {
+    const isAccepted = this.#pool.borrow((client) => this.#dispatch(client));
+    if (!isAccepted) queueMicrotask(() => this.onError(new Error('too many requests wait for a connection')));
+  }
+
+  #dispatch(client: Client): void {
+    if (this.#isOver) {
+      this.#pool.giveBack(client);
+      return;
+    }
+    this.#client = client;
+    client.dispatch(buildOptions(this.#request, this), this as Dispatcher.DispatchHandler);
+  }
+
+  #giveBack(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    if (client) this.#pool.giveBack(client);
   }
 
   resume(): void {
@@ -177,12 +191,14 @@ class Call implements UpstreamCall {
   }
 
   onComplete(): void {
+    this.#giveBack();
     if (this.#isOver) return;
     this.#isOver = true;
     this.#handler.onEnd();
   }
 
   onError(error: Error & { readonly code?: string }): void {
+    this.#giveBack();
     this.#fail(this.#failureOf(error.code ?? '', error.name), error);
   }
 
