@@ -77,7 +77,7 @@ export function readTarget(target: string): CanonicalTarget {
  */
 export function readRequestTarget(target: string, host: string): CanonicalTarget {
   if (target.charCodeAt(0) === 0x2f) return readTarget(target);
-  const absolute = /^https?:\/\/([^/?#@]+)(.*)$/is.exec(target);
+  const absolute = /^https?:\/\/([^/?#]*)([/?].*)?$/is.exec(target);
   if (!absolute) throw malformed('expected a path that begins with /');
   const [, authority = '', rest = ''] = absolute;
   if (authority.toLowerCase() !== host.toLowerCase()) throw malformed('the target names another host than Host');
