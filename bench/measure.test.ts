@@ -2,7 +2,7 @@
 // Must not put load on anything.
 import assert from 'node:assert/strict';
 import { buildResult, findMedian, type Sample } from './measure.ts';
-import { buildTable } from './report.ts';
+import { buildTable, findRatio } from './report.ts';
 
 function sampleOf(cpuMicrosPerRequest: number, failures = 0): Sample {
   return {
@@ -34,6 +34,13 @@ describe('bench results', () => {
     const table = buildTable([...results, buildResult('full', [sampleOf(30)])]);
 
     assert.match(table, /\| full +\| +30\.0 \| +2\.00x \| +0\.30x \|/);
+  });
+
+  it('divides within a round, so that a machine that slows down changes no ratio', () => {
+    const nginx = buildResult('nginx', [sampleOf(10), sampleOf(20), sampleOf(40)]);
+    const full = buildResult('full', [sampleOf(20), sampleOf(40), sampleOf(80)]);
+
+    assert.equal(findRatio(full, nginx), 2);
   });
 
   it('shows no ratio to a baseline that did not run', () => {

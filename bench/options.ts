@@ -9,8 +9,6 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Length of one measured window. */
   readonly seconds: number;
-  /** Load before each measured window, not counted. */
-  readonly warmUpSeconds: number;
   readonly connections: number;
   readonly shouldProfile: boolean;
   readonly jsonFile: string | undefined;
@@ -24,8 +22,8 @@ Measures CPU time per request, throughput, latency and memory of gateways, side 
 
   --only A,B       run only these cases: nginx, http-proxy, fastify, plain, full, full-10k
   --quick          few short rounds: a first impression, not a result
-  --rounds N       rounds over all cases (5)
-  --seconds N      length of a measured window (5)
+  --rounds N       rounds over all cases (7)
+  --seconds N      length of a measured window (3)
   --connections N  kept-alive connections (64)
   --profile        write a CPU profile of each Sallyport worker and print its costliest functions
   --json FILE      write every figure as JSON
@@ -58,9 +56,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
   });
   return {
     only: values.only?.split(',').filter((name) => name !== '') ?? [],
-    rounds: readCount('rounds', values.rounds, values.quick ? 2 : 5),
-    seconds: readCount('seconds', values.seconds, values.quick ? 2 : 5),
-    warmUpSeconds: values.quick ? 1 : 2,
+    rounds: readCount('rounds', values.rounds, values.quick ? 2 : 7),
+    seconds: readCount('seconds', values.seconds, values.quick ? 2 : 3),
     connections: readCount('connections', values.connections, 64),
     shouldProfile: values.profile,
     jsonFile: values.json,

@@ -1,7 +1,7 @@
 // Turns results into a table with the ratios to nginx and http-proxy, and names the machine.
 // Must not measure.
 import { cpus, release, totalmem } from 'node:os';
-import type { CaseResult } from './measure.ts';
+import { type CaseResult, findMedian } from './measure.ts';
 
 /** The cases that all others are divided by, when they ran. */
 const BASELINES = ['nginx', 'http-proxy'] as const;
@@ -14,8 +14,21 @@ export function describeMachine(): string {
   return `${cpu?.model.trim() ?? 'unknown CPU'}, ${cpus().length} cores, ${memoryGib} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
+/**
+ * Divides round by round and takes the median: a machine that gets slower between two rounds, as shared ones do,
+ * slows both sides of each quotient.
+ */
+export function findRatio(result: CaseResult, base: CaseResult): number {
+  return findMedian(
+    result.samples.map((sample, round) => {
+      const baseMicros = base.samples[round]?.cpuMicrosPerRequest ?? Number.NaN;
+      return sample.cpuMicrosPerRequest / baseMicros;
+    }),
+  );
+}
+
 function formatRatio(result: CaseResult, base: CaseResult | undefined): string {
-  return base === undefined ? '-' : `${(result.cpuMicrosPerRequest / base.cpuMicrosPerRequest).toFixed(2)}x`;
+  return base === undefined ? '-' : `${findRatio(result, base).toFixed(2)}x`;
 }
 
 /** Builds the table, in Markdown that is also readable as it is. */
