@@ -23,18 +23,22 @@ export interface SessionOptions {
   readonly name: string;
   readonly channels?: readonly string[];
   readonly onNotify?: () => void;
+  /** Longest wait for the answer to one statement, in milliseconds. Default 10 000. */
+  readonly answerTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Longest wait for the answer to one statement. The server gives up a little earlier, so that no work goes on unheard. */
 const ANSWER_TIMEOUT_MS = 10_000;
-const STATEMENT_TIMEOUT_MS = 9_000;
+
+/** The server gives up a little earlier than we do, so that no work goes on unheard. */
+const SERVER_SHARE = 0.9;
 const CLOSE_TIMEOUT_MS = 1_000;
 const KEEP_ALIVE_MS = 5_000;
 
 /** Opens a session. @throws Error when that takes more than five seconds, or the server refuses. */
 export async function openSession(options: SessionOptions): Promise<Session> {
+  const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   // A socket of our own can be destroyed at any moment; the client alone waits for a server that may be gone.
   const socket = new Socket();
   const client = new pg.Client({
@@ -43,7 +47,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: Math.round(answerTimeoutMs * SERVER_SHARE),
     idle_in_transaction_session_timeout: ANSWER_TIMEOUT_MS,
     stream: () => socket,
   });
@@ -53,7 +57,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   });
   client.on('notification', () => options.onNotify?.());
 
-  const run = buildRun(client, socket);
+  const run = buildRun(client, socket, answerTimeoutMs);
   try {
     await within(client.connect(), CONNECT_TIMEOUT_MS, socket);
     for (const channel of options.channels ?? []) await run(`LISTEN ${client.escapeIdentifier(channel)}`);
@@ -80,10 +84,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
 }
 
-function buildRun(client: pg.Client, socket: Socket): RunSql {
+function buildRun(client: pg.Client, socket: Socket, answerTimeoutMs: number): RunSql {
   return async <Row>(sql: string, values: readonly unknown[] = []) => {
     const answer = client.query({ text: sql, values: [...values] });
-    return (await within(answer, ANSWER_TIMEOUT_MS, socket)).rows as readonly Row[];
+    return (await within(answer, answerTimeoutMs, socket)).rows as readonly Row[];
   };
 }
 

@@ -22,6 +22,8 @@ export interface PostgresSourceOptions {
   onConnection(isConnected: boolean): void;
   /** Time between two looks at the revision, which find what no notification told. Default 1000. */
   readonly pollMs?: number;
+  /** A database that does not answer for so long is out of reach. Default 10 000. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** Is a running source. Calls reject while the database is out of reach; none waits for it. */
@@ -134,13 +136,14 @@ class Source implements PostgresSource {
 
   /** Connects and follows until the connection is lost; gives the reason. */
   async #serve(onLive: () => void): Promise<string> {
-    const { databaseUrl } = this.#options;
+    const { databaseUrl, answerTimeoutMs } = this.#options;
+    const common = { databaseUrl, ...(answerTimeoutMs === undefined ? {} : { answerTimeoutMs }) };
     const sessions: Session[] = [];
     try {
       const onNotify = (): void => this.#notify();
-      const feed = await openSession({ databaseUrl, name: 'sallyport feed', channels: [CHANNEL], onNotify });
+      const feed = await openSession({ ...common, name: 'sallyport feed', channels: [CHANNEL], onNotify });
       sessions.push(feed);
-      const calls = await openSession({ databaseUrl, name: 'sallyport calls' });
+      const calls = await openSession({ ...common, name: 'sallyport calls' });
       sessions.push(calls);
       this.#calls = calls;
       const lost = Promise.race([feed.lost, calls.lost]);

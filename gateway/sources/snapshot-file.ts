@@ -1,0 +1,123 @@
+// The format of a saved document: a head, one change a line, and a checksum over all of it at the end.
+// Must not decide which file to use.
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Change, Update } from '../core/model.ts';
+
+/** Is a document read from a file. */
+export interface SavedDocument {
+  readonly update: Update;
+  readonly savedAtMs: number;
+}
+
+/** First word of the file; a reader that finds another refuses the rest. */
+const MAGIC = 'sallyport-document';
+
+/** Raised when an older reader would misread the file. */
+const FORMAT = 1;
+
+const CHECKSUM = /^sha256 ([0-9a-f]{64})$/;
+const PRIVATE = 0o600;
+
+/** Bytes that are made, or parsed, before the event loop turns: about a millisecond of work. */
+const SLICE_BYTES = 64 * 1024;
+
+/** A line is one entity; the largest that the control plane takes is far below. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
+
+interface Head {
+  readonly format: number;
+  readonly revision: number;
+  readonly count: number;
+  readonly savedAtMs: number;
+}
+
+/** Writes a whole document to `path` (0600) and syncs it. The event loop turns every 64 KiB. */
+export async function writeSnapshotFile(path: string, revision: number, changes: Iterable<Change>): Promise<void> {
+  const handle = await open(path, 'w', PRIVATE);
+  try {
+    const all = [...changes];
+    const head: Head = { format: FORMAT, revision, count: all.length, savedAtMs: Date.now() };
+    const hash = createHash('sha256');
+    let slice = `${MAGIC} ${JSON.stringify(head)}\n`;
+    for (const change of all) {
+      slice += `${JSON.stringify(change)}\n`;
+      if (slice.length < SLICE_BYTES) continue;
+      hash.update(slice);
+      await handle.write(slice);
+      slice = '';
+    }
+    hash.update(slice);
+    await handle.write(`${slice}sha256 ${hash.digest('hex')}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Reads a whole document back. The event loop turns every 64 KiB.
+ * @throws Error when anything in it is not as it was written: torn, cut, changed, of another format.
+ */
+export async function readSnapshotFile(path: string): Promise<SavedDocument> {
+  const handle = await open(path, 'r');
+  try {
+    return await readLines(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readLines(handle: FileHandle): Promise<SavedDocument> {
+  const hash = createHash('sha256');
+  const changes: Change[] = [];
+  let head: Head | undefined;
+  let checksum: string | undefined;
+  for await (const lines of readSlices(handle)) {
+    for (const line of lines) {
+      if (checksum !== undefined) throw new Error('expected nothing after the checksum');
+      const text = line.toString('utf8');
+      checksum = CHECKSUM.exec(text)?.[1];
+      if (checksum !== undefined) continue;
+      hash.update(line).update('\n');
+      if (head) changes.push(JSON.parse(text) as Change);
+      else head = readHead(text);
+    }
+  }
+  if (!head || checksum === undefined) throw new Error('expected a checksum at the end: the file is cut short');
+  if (hash.digest('hex') !== checksum) throw new Error('the checksum does not match: the file was damaged');
+  if (changes.length !== head.count) throw new Error(`expected ${head.count} entities, found ${changes.length}`);
+  return { update: { revision: head.revision, isReset: true, changes }, savedAtMs: head.savedAtMs };
+}
+
+function readHead(line: string): Head {
+  if (!line.startsWith(`${MAGIC} `)) throw new Error('this is not a saved configuration');
+  const head = JSON.parse(line.slice(MAGIC.length + 1)) as Head;
+  if (head.format !== FORMAT) throw new Error(`format ${head.format} is not the one of this release (${FORMAT})`);
+  return head;
+}
+
+/** Gives the lines of each slice of the file, as bytes without the line end. What follows the last line end is an error. */
+async function* readSlices(handle: FileHandle): AsyncGenerator<readonly Buffer[]> {
+  let parts: Buffer[] = [];
+  let pendingBytes = 0;
+  for (;;) {
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(SLICE_BYTES), 0, SLICE_BYTES);
+    if (bytesRead === 0) break;
+    const slice = buffer.subarray(0, bytesRead);
+    const lines: Buffer[] = [];
+    let from = 0;
+    for (let end = slice.indexOf(10); end !== -1; end = slice.indexOf(10, from)) {
+      const tail = slice.subarray(from, end);
+      lines.push(parts.length === 0 ? tail : Buffer.concat([...parts, tail]));
+      parts = [];
+      pendingBytes = 0;
+      from = end + 1;
+    }
+    pendingBytes += slice.length - from;
+    if (pendingBytes > MAX_LINE_BYTES) throw new Error('a line is too long: the file was damaged');
+    if (from < slice.length) parts.push(slice.subarray(from));
+    yield lines;
+  }
+  if (parts.length > 0) throw new Error('expected a line end at the end: the file is cut short');
+}

@@ -1,0 +1,160 @@
+// Damages saved configurations in every way a disk can, and reads them back.
+// Must not need a database.
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Change } from '../../../gateway/core/model.ts';
+import { createLastGood, type LastGood } from '../../../gateway/sources/last-good.ts';
+import { silentLog } from '../../support/database.ts';
+import { makeApi, write } from '../../support/publish.ts';
+
+describe('last good configuration', () => {
+  let folder: string;
+  let path: string;
+  let saved: (string | undefined)[];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-last-'));
+    path = join(folder, 'document');
+    saved = [];
+  });
+
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  function open(options: { quietMs?: number; maxWaitMs?: number } = {}): LastGood {
+    return createLastGood({ path, log: silentLog, onSaved: (error) => saved.push(error?.message), ...options });
+  }
+
+  async function save(revision: number, changes: readonly Change[]): Promise<void> {
+    const copies = open();
+    copies.save(revision, () => changes);
+    await copies.flush();
+  }
+
+  it('is read back as it was saved, and is readable by its owner alone', async () => {
+    const changes = [write('api', makeApi('one', { tags: ['✓ ünï'] })), write('api', makeApi('two'))];
+    const before = Date.now();
+    await save(7, changes);
+
+    const copy = await open().load();
+
+    assert.deepEqual(copy?.update, { revision: 7, isReset: true, changes });
+    assert.ok(copy.savedAtMs >= before && copy.savedAtMs <= Date.now());
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    assert.deepEqual(await readdir(folder), ['document']);
+  });
+
+  it('is absent before the first save', async () => {
+    assert.equal(await open().load(), undefined);
+  });
+
+  it('falls back to the generation before, however the newest is damaged', async () => {
+    await save(1, [write('api', makeApi('old'))]);
+    await save(2, [write('api', makeApi('new')), write('api', makeApi('newer'))]);
+    const whole = await readFile(path);
+    const damaged: Buffer[] = [Buffer.alloc(0), Buffer.alloc(whole.length), Buffer.concat([whole, Buffer.from('x\n')])];
+    for (let length = 1; length < whole.length; length += 37) damaged.push(whole.subarray(0, length));
+    for (let at = 0; at < whole.length; at += 11) {
+      const flipped = Buffer.from(whole);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+      damaged.push(flipped);
+    }
+
+    for (const content of damaged) {
+      await writeFile(path, content);
+      assert.equal((await open().load())?.update.revision, 1, `damaged: ${content.toString('latin1').slice(-80)}`);
+    }
+  });
+
+  it('refuses another format', async () => {
+    await save(1, []);
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, text.replace('"format":1', '"format":2'));
+
+    assert.equal(await open().load(), undefined);
+  });
+
+  it('never lets a damaged generation push out a whole one', async () => {
+    await save(1, []);
+    await save(2, []);
+    await writeFile(path, 'torn');
+    await save(3, []);
+    await writeFile(path, 'torn again');
+
+    const copy = await open().load();
+
+    assert.equal(copy?.update.revision, 1);
+  });
+
+  it('writes the latest of many changes once, and not before it must', async () => {
+    const copies = open({ quietMs: 20, maxWaitMs: 10_000 });
+    const read: number[] = [];
+    for (let revision = 1; revision <= 100; revision += 1) {
+      copies.save(revision, () => {
+        read.push(revision);
+        return [];
+      });
+    }
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (saved.length === 0) return;
+        clearInterval(timer);
+        resolve();
+      }, 5);
+    });
+
+    assert.deepEqual(read, [100]);
+    assert.equal((await open().load())?.update.revision, 100);
+  });
+
+  it('writes in time when changes never cease', async () => {
+    const copies = open({ quietMs: 50, maxWaitMs: 100 });
+    let revision = 0;
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        copies.save(++revision, () => []);
+        if (saved.length === 0) return;
+        clearInterval(timer);
+        resolve();
+      }, 5);
+    });
+    await copies.flush();
+
+    assert.equal((await open().load())?.update.revision, revision);
+  });
+
+  it('reports a disk that fails, keeps what was there, and heals with it', async () => {
+    await save(1, []);
+    const copies = open();
+    await mkdir(`${path}.tmp`);
+    copies.save(2, () => []);
+    await copies.flush();
+    const during = (await open().load())?.update.revision;
+    await rm(`${path}.tmp`, { recursive: true });
+    copies.save(3, () => []);
+    await copies.flush();
+
+    assert.equal(during, 1);
+    assert.match(saved[1] ?? '', /EISDIR/);
+    assert.equal((await open().load())?.update.revision, 3);
+  });
+
+  it('writes and reads ten thousand apis without holding the event loop', async () => {
+    const changes = Array.from({ length: 10_000 }, (_, n) => write('api', makeApi(`api-${n}`)));
+    let longestMs = 0;
+    let last = performance.now();
+    const ticker = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - last);
+      last = performance.now();
+    }, 1);
+
+    await save(1, changes);
+    const copy = await open().load();
+
+    clearInterval(ticker);
+    assert.equal(copy?.update.changes.length, 10_000);
+    // A slice takes about a millisecond; the bound leaves room for a machine shared with other tests.
+    assert.ok(longestMs < 100, `held for ${longestMs} ms`);
+  });
+});
