@@ -10,10 +10,11 @@ export {
   type TestConsumers,
 } from './testing/consumers.ts';
 export {
+  type BodyInput,
   type ExchangeOptions,
   fakeExchange,
   type HeaderInput,
-  type RecordedAnswer,
+  type RequestOptions,
   type TestExchange,
 } from './testing/exchange.ts';
 export {
@@ -32,5 +33,5 @@ export {
   type RunResult,
   runPlugin,
   startPlugin,
-  type UpstreamAnswer,
 } from './testing/run.ts';
+export type { SentRequest, UpstreamAnswer, UpstreamScript } from './testing/wire.ts';

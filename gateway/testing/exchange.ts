@@ -1,21 +1,20 @@
-// An exchange over plain data.
-// Must not open a socket; what a plugin did is kept for the test to look at.
-import { GatewayError } from '../core/errors.ts';
-import type {
-  CredentialFinder,
-  Exchange,
-  ExchangeOutcome,
-  ExchangeRequest,
-  ExchangeResponse,
-  Identity,
-} from '../core/plugin.ts';
+// An exchange over plain data: the core's own, without an engine around it.
+// Must not open a socket.
+import { ExchangeState, RequestState, type Tally } from '../core/exchange.ts';
+import { Headers } from '../core/headers.ts';
+import type { CredentialFinder, Exchange, ExchangeOutcome, HeaderFields, Identity } from '../core/plugin.ts';
 import { fakeConsumers } from './consumers.ts';
-import { fakeHeaders, type HeaderInput } from './headers.ts';
 
-export type { HeaderInput } from './headers.ts';
+/** Gives header fields: as a record (a list of values = several lines), or as pairs in order. */
+export type HeaderInput =
+  | Readonly<Record<string, string | readonly string[]>>
+  | readonly (readonly [name: string, value: string])[];
 
-/** Describes the request; every part has a default (`GET http://api.test/` from 192.0.2.1). */
-export interface ExchangeOptions {
+/** Gives a body: whole, or chunk by chunk. Text is sent as UTF-8. */
+export type BodyInput = string | Uint8Array | readonly (string | Uint8Array)[];
+
+/** Describes a request; every part has a default (`GET http://api.test/` from 192.0.2.1, nobody known). */
+export interface RequestOptions {
   readonly id?: string;
   readonly method?: string;
   readonly host?: string;
@@ -23,17 +22,21 @@ export interface ExchangeOptions {
   /** Without `?`. */
   readonly query?: string;
   readonly headers?: HeaderInput;
-  readonly body?: string | Uint8Array;
+  readonly body?: BodyInput;
   readonly httpVersion?: string;
   readonly clientIp?: string;
   readonly scheme?: 'http' | 'https';
+  /** Who calls, when authentication is already done. */
+  readonly identity?: Identity;
+  /** Who may call. */
+  readonly consumers?: CredentialFinder;
+}
+
+/** Describes an exchange for a hook that is called alone. */
+export interface ExchangeOptions extends RequestOptions {
   readonly api?: Exchange['api'];
   readonly route?: Exchange['route'];
-  /** Who called, when authentication is already done. */
-  readonly identity?: Identity;
-  /** Who may call; default nobody. */
-  readonly consumers?: CredentialFinder;
-  /** The response, for testing `onResponse` or `onLog` alone. */
+  /** The response, for `onResponse` and `onLog`. */
   readonly response?: {
     readonly status: number;
     readonly headers?: HeaderInput;
@@ -42,24 +45,51 @@ export interface ExchangeOptions {
   readonly outcome?: Partial<ExchangeOutcome>;
 }
 
-/** Is what a plugin answered with `respond`. */
-export interface RecordedAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Uint8Array;
-}
-
-/** Is an exchange with everything the plugin did to it. */
+/** Is an exchange with what the plugin answered. */
 export interface TestExchange extends Exchange {
-  response: ExchangeResponse | undefined;
-  outcome: ExchangeOutcome;
-  /** The last `respond`, if any. */
-  answer: RecordedAnswer | undefined;
-  /** The request body as it stands: what the upstream gets. */
-  body: Uint8Array;
+  /** What `respond` was called with, if it was. */
+  readonly answer: { readonly status: number; readonly headers: HeaderFields; readonly body: Uint8Array } | undefined;
 }
 
-const OUTCOME: ExchangeOutcome = {
+/** The api and route of every fake exchange that names no other. */
+export const FAKE_API: Exchange['api'] = { id: '00000000-0000-4000-8000-00000000a001', name: 'api' };
+/** See `FAKE_API`. */
+export const FAKE_ROUTE: Exchange['route'] = { id: '00000000-0000-4000-8000-00000000a002', name: 'route' };
+/** From the block for documentation, RFC 5737. */
+export const FAKE_CLIENT_IP = '192.0.2.1';
+/** Request id of every fake exchange that names no other. */
+export const FAKE_ID = '0123456789abcdef0123456789abcdef';
+
+/** Builds an exchange from plain data, to call one hook with. */
+export function fakeExchange(options: ExchangeOptions = {}): TestExchange {
+  const { response } = options;
+  const exchange = new ExchangeState({
+    id: options.id ?? FAKE_ID,
+    httpVersion: options.httpVersion ?? '1.1',
+    api: options.api ?? FAKE_API,
+    route: options.route ?? FAKE_ROUTE,
+    client: { ip: options.clientIp ?? FAKE_CLIENT_IP, scheme: options.scheme ?? 'http' },
+    request: new RequestState({
+      method: options.method ?? 'GET',
+      host: options.host ?? 'api.test',
+      path: options.path ?? '/',
+      query: options.query ?? '',
+      headers: buildHeaders(options.headers),
+      hasBody: options.body !== undefined,
+      readBody: async () => Buffer.concat(chunksOf(options.body)),
+    }),
+    consumers: options.consumers ?? fakeConsumers(),
+    tally: { ...OUTCOME, ...options.outcome },
+  });
+  if (options.identity) exchange.identify(options.identity);
+  if (response) {
+    const { status, headers, source = 'upstream' } = response;
+    exchange.response = { status, headers: buildHeaders(headers), source, body: undefined };
+  }
+  return exchange;
+}
+
+const OUTCOME: Tally = {
   startedAt: Date.UTC(2026, 0, 1),
   totalMs: 0,
   upstreamMs: undefined,
@@ -71,68 +101,22 @@ const OUTCOME: ExchangeOutcome = {
   isComplete: true,
 };
 
-/** Bound of `readBody` when the plugin names none. */
-const DEFAULT_MAX_BODY_BYTES = 1_048_576;
-
-/** Builds an exchange from plain data. */
-export function fakeExchange(options: ExchangeOptions = {}): TestExchange {
-  let identity = options.identity;
-  const exchange: TestExchange = {
-    id: options.id ?? '0123456789abcdef0123456789abcdef',
-    httpVersion: options.httpVersion ?? '1.1',
-    api: options.api ?? { id: '00000000-0000-4000-8000-00000000a001', name: 'api' },
-    route: options.route ?? { id: '00000000-0000-4000-8000-00000000a002', name: 'route' },
-    client: { ip: options.clientIp ?? '192.0.2.1', scheme: options.scheme ?? 'http' },
-    request: fakeRequest(options, () => exchange),
-    response: options.response && fakeResponse(options.response),
-    consumers: options.consumers ?? fakeConsumers(),
-    outcome: { ...OUTCOME, ...options.outcome },
-    state: new Map(),
-    answer: undefined,
-    body: bytesOf(options.body),
-    get consumer() {
-      return identity?.consumer;
-    },
-    get credential() {
-      return identity?.credential;
-    },
-    identify(found) {
-      identity = found;
-    },
-    respond(status, headers = {}, body = '') {
-      if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200..599');
-      exchange.answer = { status, headers, body: bytesOf(body) };
-      exchange.response = fakeResponse({ status, headers, source: 'gateway' });
-    },
-  };
-  return exchange;
+/** Builds header fields. @throws TypeError when a name or value is not legal on the wire. */
+export function buildHeaders(input: HeaderInput = {}): Headers {
+  const headers = new Headers();
+  const pairs: readonly (readonly [string, string | readonly string[]])[] = isPairs(input)
+    ? input
+    : Object.entries(input);
+  for (const [name, values] of pairs) for (const value of [values].flat()) headers.append(name, value);
+  return headers;
 }
 
-/** Builds the head of a response. */
-export function fakeResponse(options: NonNullable<ExchangeOptions['response']>): ExchangeResponse {
-  return { status: options.status, headers: fakeHeaders(options.headers), source: options.source ?? 'upstream' };
+/** Gives a body as chunks of bytes. */
+export function chunksOf(body: BodyInput = []): readonly Uint8Array[] {
+  const chunks = typeof body === 'string' || body instanceof Uint8Array ? [body] : body;
+  return chunks.map((chunk) => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk));
 }
 
-/** Gives text as UTF-8 bytes. */
-export function bytesOf(body: string | Uint8Array = ''): Uint8Array {
-  return typeof body === 'string' ? Buffer.from(body) : body;
-}
-
-function fakeRequest(options: ExchangeOptions, exchangeOf: () => TestExchange): ExchangeRequest {
-  return {
-    method: options.method ?? 'GET',
-    host: options.host ?? 'api.test',
-    path: options.path ?? '/',
-    query: options.query ?? '',
-    headers: fakeHeaders(options.headers),
-    hasBody: options.body !== undefined,
-    async readBody(maxBytes = DEFAULT_MAX_BODY_BYTES) {
-      const { body } = exchangeOf();
-      if (body.byteLength > maxBytes) throw new GatewayError('BODY_TOO_LARGE', `the limit is ${maxBytes} bytes`);
-      return body;
-    },
-    setBody(body) {
-      exchangeOf().body = body;
-    },
-  };
+function isPairs(input: HeaderInput): input is readonly (readonly [string, string])[] {
+  return Array.isArray(input);
 }

@@ -1,8 +1,8 @@
 // What the gateway lends a binding, made of memory: clock, log, metrics, limits, fetch.
 // Must not open anything.
 import type { FetchOptions, FetchResult, Host, Logger } from '../core/plugin.ts';
+import { createLocalLimits } from '../limits/local-limits.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
-import { fakeLimits } from './limits.ts';
 import { fakeMetrics, type TestMetrics } from './metrics.ts';
 
 /** Is one line of the gateway's log. */
@@ -59,7 +59,7 @@ export function fakeHost(options: HostOptions = {}): TestHost {
     fetched,
     log: fakeLogger(logs),
     metrics: fakeMetrics(),
-    limits: fakeLimits(clock),
+    limits: createLocalLimits({ clock }),
     async fetch(url, fetchOptions = {}) {
       fetched.push(url);
       return answerFetch(options.fetch?.[url], url, fetchOptions);

@@ -1,38 +1,33 @@
-// Runs one plugin through a whole exchange, in the order of the live pipeline.
-// Must not decide anything that the gateway decides elsewhere: it only walks.
-import { ERRORS, type ErrorCode, GatewayError } from '../core/errors.ts';
-import type { HeaderFields, Plugin } from '../core/plugin.ts';
-import {
-  bytesOf,
-  type ExchangeOptions,
-  fakeExchange,
-  fakeResponse,
-  type HeaderInput,
-  type TestExchange,
-} from './exchange.ts';
+// Runs one plugin through whole exchanges: the core's own walk, between a client and an upstream made of memory.
+// Must not decide anything that the gateway decides elsewhere.
+import { applyUpdate, EMPTY_DOCUMENT } from '../core/config.ts';
+import type { EngineContext } from '../core/engine.ts';
+import type { HookName, Manifest } from '../core/manifest.ts';
+import type { Api, Binding } from '../core/model.ts';
+import type { LoadedPlugin } from '../core/pipeline.ts';
+import { CONTRACT_VERSION, type Exchange, type HeaderFields, type Plugin } from '../core/plugin.ts';
+import { openRun } from '../core/receive.ts';
+import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type Snapshot } from '../core/snapshot.ts';
+import { createUpstreams, type Upstreams } from '../core/upstream/upstreams.ts';
+import { fakeConsumers } from './consumers.ts';
+import { FAKE_API, FAKE_ID, FAKE_ROUTE, type RequestOptions, type TestExchange } from './exchange.ts';
 import { fakeHost, type TestHost } from './host.ts';
-
-/** Is what the upstream answers: default 200, no headers, no body. */
-export interface UpstreamAnswer {
-  readonly status?: number;
-  readonly headers?: HeaderInput;
-  readonly body?: string | Uint8Array;
-}
+import { fakeMetrics } from './metrics.ts';
+import { fakeIncoming, fakeOutgoing, fakeUpstream, type SentRequest, type UpstreamScript } from './wire.ts';
 
 /** Sets a plugin up. */
 export interface PluginOptions<Config> {
   /** As the gateway hands it over: checked and with defaults. See `readConfig`. */
   readonly config: Config;
   readonly host?: TestHost;
-  /** What a throw that is no GatewayError does, as the manifest says. Default closed. */
-  readonly failPolicy?: 'closed' | 'open';
+  /** What matters of manifest.json; default stage transform, fails closed, 1 s per hook. */
+  readonly manifest?: Partial<Manifest>;
 }
 
 /** Describes one exchange. */
 export interface RunOptions {
-  readonly request?: ExchangeOptions;
-  /** The answer, or a function of the exchange (a GatewayError thrown in it is a failed upstream). */
-  readonly upstream?: UpstreamAnswer | ((exchange: TestExchange) => UpstreamAnswer);
+  readonly request?: RequestOptions;
+  readonly upstream?: UpstreamScript;
 }
 
 /** Is what the client got, and how. */
@@ -40,34 +35,68 @@ export interface RunResult {
   readonly status: number;
   readonly headers: HeaderFields;
   readonly body: string;
-  /** The exchange afterwards: `exchange.request` and `exchange.body` are what the upstream got. */
+  readonly bytes: Uint8Array;
+  /** The exchange after its end. */
   readonly exchange: TestExchange;
+  /** What the upstream got last; undefined = it was not reached. */
+  readonly sent: SentRequest | undefined;
   readonly reachedUpstream: boolean;
-  /** The last thing a hook (or the upstream) threw. */
+  /** The last thing that a hook threw. */
   readonly error: unknown;
 }
 
 /** Is a plugin after its set-up. */
 export interface RunningPlugin {
   readonly host: TestHost;
-  /** Runs one exchange to its end. */
+  /** Runs one exchange to its end; several may be in flight. */
   send(options?: RunOptions): Promise<RunResult>;
   /** Runs the plugin's `close`. */
   close(): Promise<void>;
 }
 
-/** Sets a plugin up once, to send it several requests: for what it remembers between them. */
+const HOOKS: readonly HookName[] = [
+  'onRequest',
+  'onRequestChunk',
+  'onUpstreamRequest',
+  'onResponse',
+  'onResponseChunk',
+  'onLog',
+];
+
+/** Sets a plugin up once, to send it several requests: for what it remembers between them. @throws what `setup` throws. */
 export async function startPlugin<Config, State>(
   plugin: Plugin<Config, State>,
   options: PluginOptions<Config>,
 ): Promise<RunningPlugin> {
-  const { config, host = fakeHost(), failPolicy = 'closed' } = options;
-  // A plugin without setup has no state: State is undefined then.
-  const state = (await plugin.setup?.(config, host)) as State;
+  const { config, host = fakeHost() } = options;
+  const thrown = new WeakMap<object, unknown>();
+  const loaded: LoadedPlugin = {
+    manifest: { ...MANIFEST, ...options.manifest, name: host.binding.plugin, hooks: HOOKS },
+    configSchema: {},
+    plugin: watch(plugin, host, thrown),
+  };
+  const api = buildApi();
+  const binding: Binding = {
+    ...BINDING,
+    id: host.binding.id,
+    plugin: host.binding.plugin,
+    config: config as Binding['config'],
+  };
+  const changes = [
+    { kind: 'api', id: api.id, after: api },
+    { kind: 'binding', id: binding.id, after: binding },
+  ] as const;
+  const document = applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes });
+  const plugins = new Map([[loaded.manifest.name, loaded]]);
+  const compiled = await buildSnapshot(document, EMPTY_SNAPSHOT, { plugins, hostOf: () => host });
+  if (!compiled.ok) throw thrown.get(host) ?? new Error(compiled.problems.map(({ message }) => message).join('; '));
+  const { snapshot } = compiled;
+  const upstreams = createUpstreams(() => 0);
+  upstreams.update(document);
   return {
     host,
-    send: (run = {}) => runExchange({ plugin, config, state, isOpen: failPolicy === 'open' }, run),
-    close: async () => plugin.close?.(state),
+    send: (run = {}) => send({ snapshot, upstreams, host, thrown }, run),
+    close: () => closeInstances([...snapshot.instances.values()]),
   };
 }
 
@@ -84,68 +113,120 @@ export async function runPlugin<Config, State>(
   }
 }
 
-interface Step<Config, State> {
-  readonly plugin: Plugin<Config, State>;
-  readonly config: Config;
-  readonly state: State;
-  readonly isOpen: boolean;
+interface Bench {
+  readonly snapshot: Snapshot;
+  readonly upstreams: Upstreams;
+  readonly host: TestHost;
+  readonly thrown: WeakMap<object, unknown>;
 }
 
-async function runExchange<Config, State>(step: Step<Config, State>, options: RunOptions): Promise<RunResult> {
-  const { plugin, config, state } = step;
-  const exchange = fakeExchange(options.request);
-  let reachedUpstream = false;
-  let answered: unknown;
-  let error: unknown;
-  // Gives false when the walk must end with the answer in `answered`.
-  const attempt = async (hook: () => unknown): Promise<boolean> => {
-    const before = exchange.answer;
-    try {
-      await hook();
-      if (exchange.answer !== before) answered = exchange.answer?.body;
-    } catch (thrown) {
-      error = thrown;
-      if (step.isOpen && !(thrown instanceof GatewayError)) return true;
-      answered = answerError(exchange, thrown);
-    }
-    return exchange.answer === before;
+async function send({ snapshot, upstreams, host, thrown }: Bench, options: RunOptions): Promise<RunResult> {
+  const { request = {}, upstream = {} } = options;
+  let sent: SentRequest | undefined;
+  const context: EngineContext = {
+    upstreams,
+    isTrusted: () => false,
+    lease: () => ({ snapshot, release() {} }),
+    count() {},
+    ports: {
+      clock: host.clock,
+      log: host.log,
+      metrics: fakeMetrics(),
+      limits: host.limits,
+      consumers: request.consumers ?? fakeConsumers(),
+      upstream: fakeUpstream(upstream, (got) => {
+        sent = got;
+      }),
+      nextId: () => request.id ?? FAKE_ID,
+      fetch: (url, fetchOptions) => host.fetch(url, fetchOptions),
+      onReopen: () => () => undefined,
+    },
   };
-
-  const isWalking =
-    (await attempt(() => plugin.onRequest?.(exchange, config, state))) &&
-    (await attempt(() => plugin.onUpstreamRequest?.(exchange, config, state)));
-  let body: Uint8Array = new Uint8Array();
-  if (isWalking) {
-    await attempt(() => {
-      const sent = plugin.onRequestChunk?.(exchange.body, true, exchange, config, state);
-      if (sent !== undefined) exchange.body = sent ?? new Uint8Array();
-      reachedUpstream = true;
-      const answer = typeof options.upstream === 'function' ? options.upstream(exchange) : (options.upstream ?? {});
-      exchange.response = fakeResponse({ status: answer.status ?? 200, headers: answer.headers ?? {} });
-      body = bytesOf(answer.body);
-    });
-  }
-  await attempt(() => plugin.onResponse?.(exchange, config, state));
-  if (answered instanceof Uint8Array) body = answered;
-  else body = plugin.onResponseChunk?.(body, true, exchange, config, state) ?? body;
-  const response = exchange.response ?? fakeResponse({ status: 500 });
-  exchange.outcome = { ...exchange.outcome, responseBytes: body.byteLength, tries: reachedUpstream ? 1 : 0 };
-  try {
-    plugin.onLog?.(exchange, config, state);
-  } catch (thrown) {
-    error = thrown;
-  }
-  const { status, headers } = response;
-  return { status, headers, body: Buffer.from(body).toString(), exchange, reachedUpstream, error };
+  const { outgoing, received } = fakeOutgoing();
+  const run = openRun(context, fakeIncoming(request), outgoing);
+  const { exchange } = run;
+  if (request.identity) exchange.identify(request.identity);
+  run.begin();
+  const { status, headers, bytes } = await received;
+  const body = Buffer.from(bytes).toString();
+  return {
+    status,
+    headers,
+    body,
+    bytes,
+    exchange,
+    sent,
+    reachedUpstream: sent !== undefined,
+    error: thrown.get(exchange),
+  };
 }
 
-function answerError(exchange: TestExchange, thrown: unknown): Uint8Array | undefined {
-  const isCoded = thrown instanceof GatewayError;
-  const code: ErrorCode = isCoded ? thrown.code : 'PLUGIN_FAILED';
-  const { status, title } = ERRORS[code];
-  const problem = { type: 'about:blank', title, status, code, ...(isCoded && { detail: thrown.message }) };
-  const headers = isCoded ? thrown.headers : {};
-  exchange.respond(status, { 'content-type': 'application/problem+json', ...headers }, JSON.stringify(problem));
-  exchange.outcome = { ...exchange.outcome, errorCode: code };
-  return exchange.answer?.body;
+/** Gives the plugin with every throw noted: at set-up under the host, in a hook under its exchange. */
+function watch<Config, State>(
+  plugin: Plugin<Config, State>,
+  host: TestHost,
+  thrown: WeakMap<object, unknown>,
+): Plugin<unknown, unknown> {
+  const watched: Record<string, unknown> = {};
+  for (const name of ['setup', 'close', ...HOOKS] as const) {
+    const hook = plugin[name] as ((...values: unknown[]) => unknown) | undefined;
+    if (!hook) continue;
+    watched[name] = (...values: unknown[]): unknown => {
+      const subject = name === 'setup' ? host : values.find(isExchange);
+      const note = (error: unknown): never => {
+        if (subject) thrown.set(subject, error);
+        throw error;
+      };
+      try {
+        const result = hook.apply(plugin, values);
+        return result instanceof Promise ? result.catch(note) : result;
+      } catch (error) {
+        return note(error);
+      }
+    };
+  }
+  return watched;
+}
+
+function isExchange(value: unknown): value is Exchange {
+  return typeof value === 'object' && value !== null && 'respond' in value;
+}
+
+const EPOCH = '2026-01-01T00:00:00.000Z';
+const STAMPS = { tags: [], createdAt: EPOCH, updatedAt: EPOCH };
+
+const MANIFEST: Manifest = {
+  name: 'test',
+  version: '1.0.0',
+  title: 'Test',
+  summary: 'The plugin under test.',
+  stage: 'transform',
+  hooks: HOOKS,
+  scopes: ['global', 'api', 'route', 'consumer', 'group'],
+  failPolicy: 'closed',
+  limits: { timeoutMs: 1_000, memoryMb: 32 },
+  permissions: {},
+  engines: { gateway: `^${CONTRACT_VERSION}` },
+};
+
+const BINDING: Omit<Binding, 'id' | 'plugin' | 'config'> = {
+  ...STAMPS,
+  scope: {},
+  enabled: true,
+  order: 0,
+  effect: 'apply',
+  mandatory: false,
+};
+
+function buildApi(): Api {
+  return {
+    ...STAMPS,
+    ...FAKE_API,
+    upstream: 'http://upstream.test',
+    routes: [{ ...FAKE_ROUTE, hosts: [], paths: ['/'], methods: [], headers: {}, query: {}, stripPath: false }],
+    enabled: true,
+    preserveHost: false,
+    timeouts: { connectMs: 1_000, responseMs: 1_000, idleMs: 1_000 },
+    retries: { attempts: 0 },
+  };
 }

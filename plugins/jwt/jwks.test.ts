@@ -124,7 +124,7 @@ describe('jwt with a key set', () => {
     await send(token);
     host.clock.advance(30_000);
 
-    const strangers = Array.from({ length: 10_000 }, (_, at) =>
+    const strangers = Array.from({ length: 1_000 }, (_, at) =>
       issue({}, 'x', 'HS256', { kid: `k${at}` }).replace(
         part({ alg: 'HS256', typ: 'JWT', kid: `k${at}` }),
         part({ alg: 'RS256', kid: `k${at}` }),

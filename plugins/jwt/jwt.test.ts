@@ -1,10 +1,10 @@
 // What jwt lets through and refuses when consumers hold the keys.
 import assert from 'node:assert/strict';
 import {
-  type ExchangeOptions,
   fakeConsumers,
   fakeExchange,
   fakeHost,
+  type RequestOptions,
   type RunResult,
   readConfig,
   runPlugin,
@@ -41,7 +41,7 @@ function directory(): TestConsumers {
   return fakeConsumers({ username: 'alice', credentials: CREDENTIALS });
 }
 
-function run(request: ExchangeOptions, config: object = {}, host: TestHost = fakeHost()): Promise<RunResult> {
+function run(request: RequestOptions, config: object = {}, host: TestHost = fakeHost()): Promise<RunResult> {
   return runPlugin(plugin, {
     config: readConfig<Config>(folder, config),
     host,
@@ -117,7 +117,7 @@ describe('jwt', () => {
     const other = issue({ ...claims, exp: NOW + 61 }, SECRET);
     const places = { headerNames: ['authorization', 'x-token'], queryNames: ['jwt'], cookieNames: ['session'] };
 
-    const found: [string, ExchangeOptions][] = [
+    const found: [string, RequestOptions][] = [
       ['a bearer of another case', { headers: { authorization: `bEARER  ${token}` } }],
       ['a bare header', { headers: { 'X-Token': token } }],
       ['the query', { query: `a=1&jwt=${token}` }],
@@ -133,8 +133,8 @@ describe('jwt', () => {
       });
     }
 
-    const differing: ExchangeOptions[] = [
-      { headers: { authorization: [`Bearer ${token}`, `Bearer ${other}`] } },
+    const differing: RequestOptions[] = [
+      { headers: { 'x-token': [token, `Bearer ${other}`] } },
       { headers: { authorization: `Bearer ${token}` }, query: `jwt=${other}` },
       { headers: { authorization: `Bearer ${token}` }, query: 'jwt=' },
       { headers: { cookie: `session=bad; session=${token}` } },

@@ -1,9 +1,9 @@
 // What key-auth lets through, refuses and hides.
 import assert from 'node:assert/strict';
 import {
-  type ExchangeOptions,
   fakeConsumers,
   fakeExchange,
+  type RequestOptions,
   type RunResult,
   readConfig,
   runPlugin,
@@ -22,7 +22,7 @@ function directory(): TestConsumers {
   );
 }
 
-function run(request: ExchangeOptions, config: Partial<Config> = {}): Promise<RunResult> {
+function run(request: RequestOptions, config: Partial<Config> = {}): Promise<RunResult> {
   return runPlugin(plugin, {
     config: readConfig<Config>(folder, config),
     request: { consumers: directory(), ...request },
@@ -30,7 +30,7 @@ function run(request: ExchangeOptions, config: Partial<Config> = {}): Promise<Ru
 }
 
 describe('key-auth', () => {
-  const known: [string, ExchangeOptions][] = [
+  const known: [string, RequestOptions][] = [
     ['in a header', { headers: { apikey: KEY } }],
     ['in a header of another case', { headers: { APIKEY: KEY } }],
     ['in the query', { query: `apikey=${KEY}` }],
@@ -47,7 +47,7 @@ describe('key-auth', () => {
     });
   }
 
-  const refused: [string, ExchangeOptions][] = [
+  const refused: [string, RequestOptions][] = [
     ['there is no key', {}],
     ['the key is empty', { headers: { apikey: '' } }],
     ['the key belongs to nobody', { headers: { apikey: 'nobody' } }],
