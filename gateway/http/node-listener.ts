@@ -1,7 +1,7 @@
 // Accepts clients over node:http, stricter than its defaults.
 // Must not interpret requests: it checks the grammar and hands them on.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import type { Listener, OutgoingResponse, RequestHandler } from '../core/ports.ts';
 import { readFraming } from './framing.ts';
 import { MAX_DISCARD_BYTES, NodeBody } from './node-body.ts';
@@ -25,6 +25,11 @@ export interface NodeListenerOptions {
 
 /** Largest request head. */
 const MAX_HEAD_BYTES = 32 * 1024;
+/**
+ * How long a connection without a request stays open while draining. A client may be sending at this very moment, and
+ * closing under it would cost it the request; its answer says `Connection: close` instead.
+ */
+const IDLE_GRACE_MS = 1_000;
 /** How often node looks for connections past their deadline; its default of 30 s makes every deadline 30 s. */
 const DEADLINE_CHECK_MS = 500;
 /** Longest wait for the rest of a body that nobody reads. */
@@ -54,8 +59,18 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.maxConnections = limits.maxConnections;
 
+  const idle = new Set<Socket>();
+  server.on('connection', (socket) => {
+    idle.add(socket);
+    socket.once('close', () => idle.delete(socket));
+  });
+
   const receive = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    if (isDraining) response.shouldKeepAlive = false;
+    const { socket } = request;
+    idle.delete(socket);
+    response.once('close', () => {
+      if (!socket.destroyed) idle.add(socket);
+    });
     const framing = readFraming(request.rawHeaders, request.httpVersion);
     if (!framing.ok) {
       refuse(request.socket, 400, framing.detail);
@@ -76,7 +91,7 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
         localPort: request.socket.localPort ?? 0,
         isTls: false,
       },
-      new NodeResponse(request, response),
+      new NodeResponse(request, response, () => isDraining),
     );
   };
 
@@ -97,13 +112,18 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
 
   return {
     listen: () => listen(server, options),
-    drain: () => {
+    async drain() {
       isDraining = true;
-      return close(server);
+      const timer = setTimeout(() => {
+        for (const socket of idle) socket.destroy();
+      }, IDLE_GRACE_MS);
+      await close(server);
+      clearTimeout(timer);
     },
-    close: () => {
+    close() {
       const closed = close(server);
       server.closeAllConnections();
+      for (const socket of idle) socket.destroy();
       return closed;
     },
   };
@@ -164,14 +184,11 @@ function listen(
   });
 }
 
+/** Stops accepting and resolves when the last connection is closed. Unlike http's own close it leaves idle ones alone. */
 function close(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    if (!server.listening) {
-      resolve();
-      return;
-    }
-    server.close(() => resolve());
-    server.closeIdleConnections();
+    if (server.listening) NetServer.prototype.close.call(server, () => resolve());
+    else resolve();
   });
 }
 
@@ -179,15 +196,18 @@ function close(server: Server): Promise<void> {
 class NodeResponse implements OutgoingResponse {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #isDraining: () => boolean;
   #length: number | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, isDraining: () => boolean) {
     this.#request = request;
     this.#response = response;
+    this.#isDraining = isDraining;
   }
 
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
     this.#length = bodyLength;
+    if (this.#isDraining()) this.#response.shouldKeepAlive = false;
     const isBodiless = status === 204 || status === 304;
     const lines =
       bodyLength === undefined || isBodiless ? [...headers] : [...headers, 'Content-Length', String(bodyLength)];

@@ -198,7 +198,8 @@ class Call implements UpstreamCall {
   }
 
   onError(error: Error & { readonly code?: string }): void {
-    this.#giveBack();
+    // Not in this turn: undici is still clearing the client's queue, and would find the next request in it.
+    queueMicrotask(() => this.#giveBack());
     this.#fail(this.#failureOf(error.code ?? '', error.name), error);
   }
 
