@@ -1,0 +1,66 @@
+// Reads what the nodes report about themselves.
+// Must not write it: each node owns its row.
+import type { Knex } from 'knex';
+
+/** A node that has not reported for so long is gone, in seconds. */
+const LIVE_SECONDS = 15;
+
+/** Is what a node reports. */
+export interface NodeRow {
+  readonly id: string;
+  readonly name: string;
+  readonly mode: string;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly lastSeenAt: string;
+  readonly isLive: boolean;
+  /** The revision it runs. */
+  readonly revision: number;
+  /** The newest revision it was offered. */
+  readonly offeredRevision: number;
+  /** Why it does not run the offered one. */
+  readonly refusal: { readonly revision: number; readonly problems: unknown; readonly at: string } | null;
+  readonly workers: unknown;
+  readonly health: { readonly targets?: readonly TargetHealth[]; readonly plugins?: readonly PluginHealth[] };
+}
+
+/** Is how one node sees one target. */
+export interface TargetHealth {
+  readonly upstream: string;
+  readonly host: string;
+  readonly port: number;
+  readonly isHealthy: boolean;
+}
+
+/** Is what one node measured of one plugin. */
+export interface PluginHealth {
+  readonly plugin: string;
+  readonly calls?: number;
+  readonly errors?: number;
+  readonly timeouts?: number;
+  readonly totalMs?: number;
+}
+
+/** Lists the nodes by name; those not seen for a day are left out. */
+export async function listNodes(knex: Knex): Promise<NodeRow[]> {
+  const result = await knex.raw(
+    `SELECT *, last_seen_at > now() - make_interval(secs => ?) AS is_live
+     FROM nodes WHERE last_seen_at > now() - interval '1 day' ORDER BY name, id`,
+    [LIVE_SECONDS],
+  );
+  const rows: readonly Readonly<Record<string, unknown>>[] = result.rows;
+  return rows.map((row) => ({
+    id: String(row['id']),
+    name: String(row['name']),
+    mode: String(row['mode']),
+    version: String(row['version']),
+    startedAt: (row['started_at'] as Date).toISOString(),
+    lastSeenAt: (row['last_seen_at'] as Date).toISOString(),
+    isLive: row['is_live'] === true,
+    revision: Number(row['revision']),
+    offeredRevision: Number(row['offered_revision']),
+    refusal: row['refusal'] as NodeRow['refusal'],
+    workers: row['workers'],
+    health: row['health'] as NodeRow['health'],
+  }));
+}
