@@ -1,0 +1,188 @@
+// Turns a whole configuration document into changes of a draft: all of it or nothing.
+// Must not check what checkDocument checks, and must not hash passwords: seal.ts did.
+import { bindingKey, type EntityProblem, type InstalledPlugins } from '../../gateway/core/check.ts';
+import type { Api, Credential, EntityKind, EntityOf } from '../../gateway/core/model.ts';
+import { hashKey } from '../../gateway/sources/secrets.ts';
+import { AdminError, invalidField } from '../errors.ts';
+import { createPacer, type Pacer } from '../middleware/pacer.ts';
+import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
+import { type ScopeFinder, toBinding } from './bindings.ts';
+import { toCredential } from './credentials.ts';
+import { type Draft, KINDS, MAP_OF, mapOf, nameOf } from './draft.ts';
+import { ProblemCollector } from './problems.ts';
+import { type Input, isId } from './read.ts';
+import type { Item, ReadConfig } from './read-config.ts';
+
+/** A kind with so many entities may not lose more than half of them unasked. */
+const SHRINK_GUARD_MIN = 4;
+
+/** Says how a document is applied. */
+export interface ImportOptions {
+  /** Leaves alone what the document does not list. */
+  readonly isMerge: boolean;
+  readonly allowShrink: boolean;
+  readonly plugins: InstalledPlugins;
+  readonly secretKey: Uint8Array;
+}
+
+/** Applies a document to a draft. Gives the function that finds an entity's place in the document. */
+export async function applyConfig(
+  draft: Draft,
+  config: ReadConfig,
+  options: ImportOptions,
+): Promise<(problem: EntityProblem) => string> {
+  const run = new ImportRun(draft, options, createPacer());
+  await run.putNamed('upstream', config.sections.upstreams, (input, existing) =>
+    putUpstream(draft, toEntity<'upstream'>(input, existing)),
+  );
+  await run.putNamed('api', config.sections.apis, (input, existing) => draft.put('api', toApi(input, existing)));
+  await run.putNamed('consumer', config.sections.consumers, (input, existing, item) => {
+    const consumer = draft.put('consumer', toConsumer(input, existing));
+    for (const one of config.credentials.get(item) ?? []) run.putCredential(one, consumer.id);
+    return consumer;
+  });
+  run.removeUnlisted(['upstream', 'api', 'consumer', 'credential']);
+  await run.putBindings(config.sections.bindings);
+  run.removeUnlisted(['binding']);
+  run.collector.finish();
+  if (!options.isMerge && !options.allowShrink) checkShrink(draft);
+  return ({ kind, id, pointer }) => `${run.pointers.get(`${kind} ${id}`) ?? `/${kind}s/${id}`}${pointer}`;
+}
+
+class ImportRun {
+  readonly collector = new ProblemCollector();
+  readonly pointers = new Map<string, string>();
+  readonly #draft: Draft;
+  readonly #options: ImportOptions;
+  readonly #pacer: Pacer;
+  readonly #credentialIds = new Map<string, string>();
+
+  constructor(draft: Draft, options: ImportOptions, pacer: Pacer) {
+    this.#draft = draft;
+    this.#options = options;
+    this.#pacer = pacer;
+    for (const { id, type, lookup } of draft.base.credentials.values())
+      this.#credentialIds.set(`${type} ${lookup}`, id);
+  }
+
+  /** Puts entities in the place of those with their id, else with their name. */
+  async putNamed<Kind extends 'api' | 'upstream' | 'consumer'>(
+    kind: Kind,
+    items: readonly Item[],
+    put: (input: Input, existing: EntityOf[Kind] | undefined, item: Item) => EntityOf[Kind],
+  ): Promise<void> {
+    const base = mapOf(this.#draft.base, kind);
+    const byName = new Map([...base.values()].map((entity) => [nameOf(kind, entity), entity]));
+    for (const item of items) {
+      await this.#pacer.turn();
+      const { id, name, username } = item.input;
+      const existing =
+        typeof id === 'string' ? base.get(id) : byName.get(String(kind === 'consumer' ? username : name));
+      const entity = this.collector.attempt(() => put(item.input, existing, item), item.pointer);
+      if (entity !== undefined) this.#place(kind, entity.id, item.pointer);
+    }
+  }
+
+  putCredential(item: Item, consumerId: string): void {
+    const { secretKey } = this.#options;
+    const { id, type, key, keyHash } = item.input;
+    const known =
+      typeof id === 'string' ? this.#draft.base.credentials.get(id) : this.#findCredential(item.input, consumerId);
+    this.collector.attempt(() => {
+      if (type === 'key-auth' && known === undefined && key === undefined && keyHash === undefined) {
+        throw invalidField('/key', 'required field missing: a key made here would be shown to nobody');
+      }
+      const { credential } = toCredential(item.input, { consumerId, existing: known, secretKey });
+      this.#place('credential', this.#draft.put('credential', credential).id, item.pointer);
+    }, item.pointer);
+  }
+
+  async putBindings(items: readonly Item[]): Promise<void> {
+    const finder = createFinder(this.#draft);
+    const byKey = new Map([...this.#draft.base.bindings.values()].map((binding) => [bindingKey(binding), binding.id]));
+    for (const item of items) {
+      await this.#pacer.turn();
+      this.collector.attempt(() => {
+        const made = toBinding(item.input, undefined, finder, this.#options.plugins);
+        const known = item.input['id'] === undefined ? byKey.get(bindingKey(made)) : undefined;
+        const binding = this.#draft.put('binding', known === undefined ? made : { ...made, id: known });
+        this.#place('binding', binding.id, item.pointer);
+      }, item.pointer);
+    }
+  }
+
+  /** In a replacement, removes what the document does not list. */
+  removeUnlisted(kinds: readonly EntityKind[]): void {
+    if (this.#options.isMerge) return;
+    for (const kind of kinds) {
+      for (const id of this.#draft.base[MAP_OF[kind]].keys()) {
+        if (!this.pointers.has(`${kind} ${id}`)) this.#draft.remove(kind, id);
+      }
+    }
+  }
+
+  /** Finds the credential of this consumer with the same type and lookup: a document without ids says the same one again. */
+  #findCredential({ type, username, key, keyHash }: Input, consumerId: string): Credential | undefined {
+    const hash = keyHash ?? (key === undefined ? undefined : hashKey(String(key)));
+    const lookup = type === 'key-auth' ? hash : type === 'basic-auth' ? username : key;
+    const id = this.#credentialIds.get(`${String(type)} ${String(lookup)}`);
+    const found = id === undefined ? undefined : this.#draft.base.credentials.get(id);
+    return found?.consumerId === consumerId ? found : undefined;
+  }
+
+  #place(kind: EntityKind, id: string, pointer: string): void {
+    const key = `${kind} ${id}`;
+    const earlier = this.pointers.get(key);
+    if (earlier !== undefined) this.collector.add(pointer, `the same ${kind} as ${earlier}`);
+    this.pointers.set(key, pointer);
+  }
+}
+
+/** Indexes what scopes may name; a document has too many bindings to search through the apis for each. */
+function createFinder(draft: Draft): ScopeFinder {
+  const apis = draft.all('api');
+  const consumers = draft.all('consumer');
+  const apiNames = new Map([...apis.values()].map((api) => [api.name, api]));
+  const consumerNames = new Map([...consumers.values()].map((consumer) => [consumer.username, consumer]));
+  const routeOwners = new Map<string, Api[]>();
+  const own = (ref: string, api: Api): void => {
+    const owners = routeOwners.get(ref);
+    if (owners === undefined) routeOwners.set(ref, [api]);
+    else owners.push(api);
+  };
+  for (const api of apis.values()) {
+    for (const route of api.routes) {
+      own(route.id, api);
+      if (route.name !== undefined) own(route.name, api);
+    }
+  }
+  return {
+    findApi: (ref) => (isId(ref) ? apis.get(ref) : apiNames.get(ref)),
+    findConsumer: (ref) => (isId(ref) ? consumers.get(ref) : consumerNames.get(ref)),
+    findRouteOwners: (ref) => routeOwners.get(ref) ?? [],
+  };
+}
+
+/** @throws SHRINK_REFUSED for a replacement that looks like an accident: empty, or most of a kind gone */
+function checkShrink(draft: Draft): void {
+  const counts = KINDS.map((kind) => {
+    const before = draft.base[MAP_OF[kind]];
+    const after = draft.all(kind);
+    return {
+      kind,
+      before: before.size,
+      removed: [...before.keys()].filter((id) => !after.has(id)).length,
+      after: after.size,
+    };
+  });
+  const isEmptied = counts.some(({ before }) => before > 0) && counts.every(({ after }) => after === 0);
+  const shrunk = counts.filter(({ before, removed }) => before >= SHRINK_GUARD_MIN && removed > before / 2);
+  if (!isEmptied && shrunk.length === 0) return;
+  const losses = counts
+    .filter(({ removed }) => removed > 0)
+    .map(({ kind, before, removed }) => `${removed} of ${before} ${kind}s`);
+  throw new AdminError(
+    'SHRINK_REFUSED',
+    `It would remove ${losses.join(', ')}. Say ?allowShrink=true if that is meant.`,
+  );
+}

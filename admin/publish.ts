@@ -1,0 +1,193 @@
+// The one door for every write to the configuration, and the one place that knows the current document.
+// Must not know a resource: callers change a draft, this checks, stores, numbers and announces it.
+import type { Knex } from 'knex';
+import type { InstalledPlugins } from '../gateway/core/check.ts';
+import { checkDocument, type EntityProblem } from '../gateway/core/check.ts';
+import { applyUpdate, type DocumentState, EMPTY_DOCUMENT } from '../gateway/core/config.ts';
+import type { Logger } from '../gateway/core/plugin.ts';
+import { MAX_PROBLEMS } from '../gateway/core/validate.ts';
+import { readChangesSince, readDocument } from '../gateway/sources/postgres/document.ts';
+import { buildDiff, type EntityDiff } from './document/diff.ts';
+import { Draft, type EntityChange } from './document/draft.ts';
+import { AdminError, invalid } from './errors.ts';
+import { writeAudit } from './store/audit.ts';
+import { writeChanges } from './store/changes.ts';
+import type { Database } from './store/database.ts';
+import { lockRevision, readRevision, writeRevision } from './store/publication.ts';
+
+/** Most writes that may wait for the one at work. */
+export const MAX_WAITING_WRITES = 256;
+
+/** A write of at least so many entities tells the log how it goes. */
+const LARGE_WRITE = 1000;
+
+/** Says who writes what, and how. */
+export interface PublishOptions {
+  readonly actor: string;
+  /** Such as `api.update`; goes to the audit. */
+  readonly action: string;
+  /** One line for the list of revisions. */
+  readonly summary: string;
+  /** Checks and answers, but writes nothing. */
+  readonly isDryRun: boolean;
+  /** Gives the pointer into the request's body for a problem of an entity. */
+  readonly locate?: (problem: EntityProblem) => string;
+}
+
+/** Is what a write did. */
+export interface Publication<Value> {
+  readonly value: Value;
+  /** The revision now current; a new one only when something changed. */
+  readonly revision: number;
+  readonly changes: readonly EntityDiff[];
+  /** The document after the write. */
+  readonly state: DocumentState;
+}
+
+/** Changes a draft, or throws to refuse. What it gives back comes back from `publish`. */
+export type DraftChange<Value> = (draft: Draft, transaction: Knex.Transaction) => Value | Promise<Value>;
+
+/** Reads and writes the document. */
+export interface Publisher {
+  /** Gives the document as the database has it now. */
+  read(): Promise<DocumentState>;
+  /** Makes one revision of what `change` does to the draft: all of it or nothing. */
+  publish<Value>(change: DraftChange<Value>, options: PublishOptions): Promise<Publication<Value>>;
+}
+
+/** Builds the publisher; the document is read when first needed. */
+export function createPublisher(options: {
+  readonly database: Database;
+  readonly plugins: InstalledPlugins;
+  readonly log: Logger;
+}): Publisher {
+  const { database, plugins, log } = options;
+  const inTurn = createQueue();
+  let known: DocumentState | undefined;
+
+  // The document in memory is only ever used at the number the database just gave, so it is never stale.
+  async function sync(knex: Knex, revision: number): Promise<DocumentState> {
+    if (known?.revision === revision) return known;
+    const state = await readState(knex, known, revision);
+    if (known === undefined || state.revision !== known.revision) known = state;
+    return state;
+  }
+
+  return {
+    async read() {
+      const revision = await database.run(readRevision);
+      if (known?.revision === revision) return known;
+      return await database.transaction(async (transaction) => {
+        await transaction.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
+        return { value: await sync(transaction, await readRevision(transaction)), isKept: true };
+      });
+    },
+    async publish(change, publishOptions) {
+      return await inTurn(async () => {
+        let after: DocumentState | undefined;
+        const publication = await database.transaction(async (transaction) => {
+          const base = await sync(transaction, await lockRevision(transaction));
+          const draft = new Draft(base, new Date().toISOString());
+          const value = await change(draft, transaction);
+          const done = await store(transaction, draft, plugins, publishOptions, log);
+          const isKept = done.revision !== base.revision && !publishOptions.isDryRun;
+          if (isKept) after = done.state;
+          return { value: { value, ...done }, isKept };
+        });
+        // Only a commit that was confirmed moves the document; after any doubt the next request reads the number anew.
+        if (after !== undefined) known = after;
+        return publication;
+      });
+    },
+  };
+}
+
+async function readState(knex: Knex, known: DocumentState | undefined, revision: number): Promise<DocumentState> {
+  if (known !== undefined && known.revision < revision) {
+    const update = await readChangesSince(knex, known.revision);
+    if (update !== undefined) return applyUpdate(known, update);
+  }
+  const { changes } = await readDocument(knex);
+  return applyUpdate(EMPTY_DOCUMENT, { revision, isReset: true, changes });
+}
+
+async function store(
+  transaction: Knex.Transaction,
+  draft: Draft,
+  plugins: InstalledPlugins,
+  options: PublishOptions,
+  log: Logger,
+): Promise<Omit<Publication<unknown>, 'value'>> {
+  const changes = draft.changes();
+  const diffs = changes.map(buildDiff);
+  const { revision: current } = draft.base;
+  if (changes.length === 0) return { revision: current, changes: diffs, state: draft.base };
+
+  const state = draft.state();
+  checkCandidate(state, plugins, options, diffs);
+  if (options.isDryRun) return { revision: current, changes: diffs, state };
+
+  const isLarge = changes.length >= LARGE_WRITE;
+  if (isLarge) log.info('writing a large change', { changes: changes.length, action: options.action });
+  await writeChanges(transaction, changes);
+  if (isLarge) log.info('configuration written; recording the revision', { revision: state.revision });
+  await record(transaction, state.revision, changes, diffs, options);
+  log.info('published', {
+    revision: state.revision,
+    action: options.action,
+    actor: options.actor,
+    changes: changes.length,
+  });
+  return { revision: state.revision, changes: diffs, state };
+}
+
+async function record(
+  transaction: Knex.Transaction,
+  number: number,
+  changes: readonly EntityChange[],
+  diffs: readonly EntityDiff[],
+  { actor, action, summary }: PublishOptions,
+): Promise<void> {
+  const events = diffs.map(({ kind, id, diff }) => ({ actor, action, kind, id, revision: number, diff }));
+  await writeAudit(transaction, events);
+  await writeRevision(transaction, { number, actor, summary, changes });
+}
+
+/** @throws CONFLICT when only unique values collide, else CONFIG_INVALID; a dry run tells the diff beside the problems. */
+function checkCandidate(
+  state: DocumentState,
+  plugins: InstalledPlugins,
+  { isDryRun, locate }: PublishOptions,
+  diffs: readonly EntityDiff[],
+): void {
+  const found = checkDocument(state, plugins);
+  if (found.length === 0) return;
+  const problems = found.slice(0, MAX_PROBLEMS).map((problem) => ({
+    pointer: locate?.(problem) ?? problem.pointer,
+    message: problem.message,
+  }));
+  const refusal = invalid(problems);
+  const isCollision = found.every((problem) => problem.code === 'NOT_UNIQUE');
+  throw new AdminError(isCollision ? 'CONFLICT' : 'CONFIG_INVALID', refusal.message, {
+    problems,
+    ...(isDryRun ? { facts: { changes: diffs } } : {}),
+  });
+}
+
+/** Runs one task at a time, so that waiting writes hold no connection. @throws TOO_MANY_WRITES */
+function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
+  let waiting = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    if (waiting >= MAX_WAITING_WRITES) {
+      const options = { headers: { 'Retry-After': '1' } };
+      return Promise.reject(new AdminError('TOO_MANY_WRITES', 'Too many writes are waiting; try again.', options));
+    }
+    waiting += 1;
+    const result = last.then(task).finally(() => {
+      waiting -= 1;
+    });
+    last = result.catch(() => undefined);
+    return result;
+  };
+}

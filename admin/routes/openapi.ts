@@ -1,0 +1,176 @@
+// Describes the admin service in OpenAPI 3.1, from the table of routes and the schemas that validate.
+// Must not describe what is not in either.
+import {
+  API_SCHEMA,
+  BINDING_SCHEMA,
+  CONSUMER_SCHEMA,
+  CREDENTIAL_SCHEMAS,
+  type JsonSchema,
+  MANIFEST_SCHEMA,
+  ROUTE_SCHEMA,
+  TOKEN_SCHEMA,
+  UPSTREAM_SCHEMA,
+} from '../../gateway/core/schemas.ts';
+import type { RouteSpec } from '../call.ts';
+import { QUERY_PARAMETERS } from '../middleware/query.ts';
+import { EXPLAIN_SCHEMA } from './explain-schema.ts';
+
+const MEDIA_TYPES = {
+  json: ['application/json'],
+  'merge-patch': ['application/merge-patch+json', 'application/json'],
+  config: ['application/json', 'application/yaml'],
+} as const;
+
+const object: JsonSchema = { type: 'object' };
+const refTo = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
+const listOf = (name: string): JsonSchema => ({ type: 'array', items: refTo(name) });
+
+const PROBLEM: JsonSchema = {
+  title: 'Problem',
+  description: 'RFC 9457 problem document.',
+  type: 'object',
+  required: ['type', 'title', 'status', 'detail', 'code', 'problems'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    code: { type: 'string' },
+    problems: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['pointer', 'message'],
+        properties: {
+          pointer: { type: 'string', description: 'JSON pointer into the body.' },
+          message: { type: 'string' },
+        },
+      },
+    },
+  },
+};
+
+const ENTITIES: Readonly<Record<string, JsonSchema>> = {
+  Api: API_SCHEMA,
+  Route: ROUTE_SCHEMA,
+  Upstream: UPSTREAM_SCHEMA,
+  Consumer: CONSUMER_SCHEMA,
+  Credential: {
+    oneOf: Object.values(CREDENTIAL_SCHEMAS).map((schema) => refTo(String(schema['title']))),
+    discriminator: {
+      propertyName: 'type',
+      mapping: Object.fromEntries(
+        Object.entries(CREDENTIAL_SCHEMAS).map(([type, schema]) => [
+          type,
+          String(refTo(String(schema['title']))['$ref']),
+        ]),
+      ),
+    },
+  },
+  Binding: BINDING_SCHEMA,
+  Token: TOKEN_SCHEMA,
+  Plugin: { type: 'object', properties: { manifest: refTo('PluginManifest') } },
+  Revision: object,
+  Node: object,
+  AuditEvent: object,
+};
+
+/** Lists what OpenAPI calls component schemas. */
+function buildSchemas(): Readonly<Record<string, JsonSchema>> {
+  const lists = Object.keys(ENTITIES).map((name) => [
+    `${name === 'AuditEvent' ? 'Audit' : name}List`,
+    {
+      type: 'object',
+      required: ['data', 'next'],
+      properties: { data: listOf(name), next: { type: ['string', 'null'], description: 'Cursor of the next page.' } },
+    },
+  ]);
+  const credentials = Object.values(CREDENTIAL_SCHEMAS).map((schema) => [String(schema['title']), schema]);
+  return {
+    ...ENTITIES,
+    ...Object.fromEntries(credentials),
+    ...Object.fromEntries(lists),
+    PluginManifest: relocate(MANIFEST_SCHEMA, 'PluginManifest'),
+    ExplainRequest: EXPLAIN_SCHEMA,
+    Explanation: object,
+    UpstreamHealth: object,
+    Liveness: object,
+    OpenApi: object,
+    Diff: object,
+    Config: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        upstreams: listOf('Upstream'),
+        apis: listOf('Api'),
+        consumers: {
+          type: 'array',
+          items: {
+            ...CONSUMER_SCHEMA,
+            properties: { ...(CONSUMER_SCHEMA['properties'] as JsonSchema), credentials: listOf('Credential') },
+          },
+        },
+        bindings: listOf('Binding'),
+      },
+    },
+    Problem: PROBLEM,
+  };
+}
+
+/** Points references inside a schema to its place among the components. */
+function relocate(schema: JsonSchema, name: string): JsonSchema {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/', `"#/components/schemas/${name}/`));
+}
+
+/** Builds the description. */
+export function buildOpenApi(routes: readonly RouteSpec[], version: string): Readonly<Record<string, unknown>> {
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    const operations = paths[path] ?? {};
+    operations[route.method.toLowerCase()] = describe(route);
+    paths[path] = operations;
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Sallyport admin', version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
+    security: [{ token: [] }],
+    paths,
+    components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } }, schemas: buildSchemas() },
+  };
+}
+
+function describe(route: RouteSpec): Readonly<Record<string, unknown>> {
+  const { body, takes, gives, status = 200 } = route;
+  const inPath = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  const inQuery = (route.query ?? []).map((name) => {
+    const { description, ...schema } = QUERY_PARAMETERS[name];
+    return { name, in: 'query', description, schema };
+  });
+  const problem = { content: { 'application/problem+json': { schema: refTo('Problem') } } };
+  const content = gives === undefined ? {} : { content: { 'application/json': { schema: refTo(gives) } } };
+  return {
+    operationId: `${route.method.toLowerCase()}${route.path.replace(/[/:.-]+(\w)/g, (_, first: string) => first.toUpperCase())}`,
+    summary: route.summary,
+    ...(route.role === 'public' ? { security: [] } : { 'x-role': route.role }),
+    parameters: [...inPath, ...inQuery],
+    ...(body === undefined || takes === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: Object.fromEntries(MEDIA_TYPES[body].map((type) => [type, { schema: refTo(takes) }])),
+          },
+        }),
+    responses: {
+      [status]: { description: 'Done.', ...(status === 204 ? {} : content) },
+      default: { description: 'Refused or failed; `code` says why.', ...problem },
+    },
+  };
+}

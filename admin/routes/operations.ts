@@ -1,0 +1,134 @@
+// What runs and what happened: nodes, health of upstreams, plugins, audit, explain.
+// Must not write.
+import { explainRequest } from '../../gateway/core/explain.ts';
+import { buildValidator } from '../../gateway/core/validate.ts';
+import { answerPage, buildCursor, readCursor } from '../answers.ts';
+import type { Answer, Call, RouteSpec } from '../call.ts';
+import { findEntity } from '../document/read.ts';
+import { AdminError, invalid } from '../errors.ts';
+import { listAudit } from '../store/audit.ts';
+import { listNodes, type NodeRow } from '../store/nodes.ts';
+import { listPlugins, type PluginRow } from '../store/plugins.ts';
+import { EXPLAIN_SCHEMA } from './explain-schema.ts';
+
+const read = { method: 'GET', role: 'viewer' } as const;
+
+const checkExplain = buildValidator(EXPLAIN_SCHEMA);
+
+/** Lists the routes that only read what runs. */
+export const OPERATION_ROUTES: readonly RouteSpec[] = [
+  { ...read, path: '/v1/nodes', summary: 'List nodes and the revision each runs', gives: 'NodeList', handle: nodes },
+  {
+    ...read,
+    path: '/v1/upstreams/:upstream/health',
+    summary: 'Show how the nodes see the targets of an upstream',
+    gives: 'UpstreamHealth',
+    handle: upstreamHealth,
+  },
+  {
+    ...read,
+    path: '/v1/plugins',
+    summary: 'List installed plugins',
+    gives: 'PluginList',
+    query: ['limit', 'cursor', 'search'],
+    handle: plugins,
+  },
+  { ...read, path: '/v1/plugins/:plugin', summary: 'Show installed plugin', gives: 'Plugin', handle: plugin },
+  {
+    ...read,
+    path: '/v1/audit',
+    summary: 'List audit events, newest first',
+    gives: 'AuditList',
+    query: ['limit', 'cursor', 'actor', 'action', 'kind', 'entity', 'revision', 'since', 'until'],
+    handle: audit,
+  },
+  {
+    method: 'POST',
+    role: 'viewer',
+    path: '/v1/explain',
+    summary: 'Explain what would happen to a request',
+    body: 'json',
+    takes: 'ExplainRequest',
+    gives: 'Explanation',
+    handle: explain,
+  },
+];
+
+async function nodes(call: Call): Promise<Answer> {
+  return { body: { data: await call.services.database.run(listNodes), next: null } };
+}
+
+async function upstreamHealth(call: Call): Promise<Answer> {
+  const state = await call.services.publisher.read();
+  const ref = call.params['upstream'] ?? '';
+  const upstream = findEntity(state.upstreams, 'upstream', ref);
+  if (upstream === undefined) throw new AdminError('NOT_FOUND', `There is no upstream ${ref.slice(0, 128)}.`);
+  const live = (await call.services.database.run(listNodes)).filter((node) => node.isLive);
+  const data = upstream.targets.map((target) => ({
+    ...target,
+    nodes: live.flatMap((node) =>
+      (node.health.targets ?? [])
+        .filter((one) => one.upstream === upstream.id || one.upstream === upstream.name)
+        .filter((one) => one.host === target.host && one.port === target.port)
+        .map(({ upstream: _upstream, host: _host, port: _port, ...seen }) => ({
+          id: node.id,
+          name: node.name,
+          ...seen,
+        })),
+    ),
+  }));
+  return { body: { data, next: null } };
+}
+
+async function plugins(call: Call): Promise<Answer> {
+  const { database, publisher } = call.services;
+  const [rows, seen, state] = await Promise.all([database.run(listPlugins), database.run(listNodes), publisher.read()]);
+  return answerPage(call, rows, {
+    keyOf: (row) => `${row.name} ${row.version}`,
+    textOf: (row) => `${row.name}\n${row.manifest.title}`,
+    show: (row) => showPlugin(row, seen, [...state.bindings.values()]),
+  });
+}
+
+async function plugin(call: Call): Promise<Answer> {
+  const { database, publisher } = call.services;
+  const [rows, seen, state] = await Promise.all([database.run(listPlugins), database.run(listNodes), publisher.read()]);
+  const row = rows.findLast((one) => one.name === call.params['plugin']);
+  if (row === undefined) throw new AdminError('NOT_FOUND', 'There is no such plugin.');
+  return { body: showPlugin(row, seen, [...state.bindings.values()]) };
+}
+
+function showPlugin(
+  row: PluginRow,
+  seen: readonly NodeRow[],
+  bindings: readonly { readonly plugin: string }[],
+): unknown {
+  const reports = seen.filter((node) => node.isLive).flatMap((node) => node.health.plugins ?? []);
+  const own = reports.filter((report) => report.plugin === row.name);
+  const sum = (field: 'calls' | 'errors' | 'timeouts' | 'totalMs'): number =>
+    own.reduce((total, report) => total + (report[field] ?? 0), 0);
+  return {
+    ...row,
+    bindings: bindings.filter((binding) => binding.plugin === row.name).length,
+    health: { calls: sum('calls'), errors: sum('errors'), timeouts: sum('timeouts'), totalMs: sum('totalMs') },
+  };
+}
+
+async function audit(call: Call): Promise<Answer> {
+  const { limit, cursor, ...filter } = call.query;
+  const before = cursor === undefined ? undefined : Number(readCursor(cursor));
+  if (before !== undefined && !Number.isSafeInteger(before)) {
+    throw new AdminError('QUERY_INVALID', 'Query parameter cursor: expected the `next` of a page.');
+  }
+  const rows = await call.services.database.run((knex) => listAudit(knex, { ...filter, before }, limit + 1));
+  const data = rows.slice(0, limit);
+  return { body: { data, next: rows.length > limit ? buildCursor(String(data.at(-1)?.id)) : null } };
+}
+
+async function explain(call: Call): Promise<Answer> {
+  const problems = checkExplain(call.body);
+  if (problems.length > 0) throw invalid(problems);
+  const state = await call.services.publisher.read();
+  const request = call.body as Parameters<typeof explainRequest>[2];
+  return { body: explainRequest(state, call.services.plugins, request), revision: state.revision };
+}
