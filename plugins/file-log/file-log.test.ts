@@ -1,0 +1,308 @@
+// What file-log writes, hides and survives.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  type ExchangeOptions,
+  fakeConsumers,
+  fakeExchange,
+  fakeHost,
+  type RunningPlugin,
+  readConfig,
+  startPlugin,
+  type TestHost,
+} from 'sallyport/testing';
+import { type Config, plugin } from './handler.ts';
+import { MAX_PENDING_CHARS } from './line-file.ts';
+import { buildRecordWriter, quote } from './record.ts';
+import { buildSecretTest, redactQuery, redactUrl } from './redact.ts';
+
+const pluginFolder = new URL('.', import.meta.url);
+const HEADER_FIELDS = ['requestHeaders', 'responseHeaders'] as const;
+
+type Line = Readonly<Record<string, unknown>>;
+
+describe('file-log', () => {
+  let folder: string;
+  let path: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'file-log-'));
+    path = join(folder, 'access.log');
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  function start(config: Partial<Config> = {}, host: TestHost = fakeHost()): Promise<RunningPlugin> {
+    return startPlugin(plugin, { config: readConfig<Config>(pluginFolder, { path, ...config }), host });
+  }
+
+  function readLines(file = path): Line[] {
+    const lines = readFileSync(file, 'utf8').split('\n');
+    assert.equal(lines.pop(), '', 'the file ends with a whole line');
+    return lines.map((line) => JSON.parse(line));
+  }
+
+  it('writes one line per request', async () => {
+    const running = await start();
+    const { identityOf } = fakeConsumers({ username: 'alice', credentials: [{ type: 'key-auth', key: 'alice-key' }] });
+    await running.send({
+      request: {
+        method: 'POST',
+        path: '/orders',
+        query: 'page=2',
+        headers: { 'user-agent': 'curl/8' },
+        identity: identityOf('alice'),
+        outcome: {
+          startedAt: Date.UTC(2026, 1, 3, 4, 5, 6, 78),
+          totalMs: 12.3456,
+          upstreamMs: 10,
+          target: '10.0.0.1:80',
+        },
+      },
+      upstream: { status: 201, body: 'made' },
+    });
+
+    await running.close();
+
+    assert.deepEqual(readLines(), [
+      {
+        time: '2026-02-03T04:05:06.078Z',
+        id: '0123456789abcdef0123456789abcdef',
+        clientIp: '192.0.2.1',
+        method: 'POST',
+        host: 'api.test',
+        path: '/orders',
+        query: 'page=2',
+        userAgent: 'curl/8',
+        status: 201,
+        source: 'upstream',
+        api: 'api',
+        route: 'route',
+        consumer: 'alice',
+        requestBytes: 0,
+        responseBytes: 4,
+        totalMs: 12.346,
+        upstreamMs: 10,
+        target: '10.0.0.1:80',
+        tries: 1,
+        isComplete: true,
+      },
+    ]);
+  });
+
+  it('writes the fields that it is told, in that order', async () => {
+    const running = await start({ fields: ['status', 'method', 'credential'] });
+    await running.send();
+
+    await running.close();
+
+    assert.equal(readFileSync(path, 'utf8'), '{"status":200,"method":"GET"}\n');
+  });
+
+  it('logs a request that broke off before there was a response', async () => {
+    const running = await start({ fields: ['method', 'status', 'errorCode', 'isComplete'] });
+    const config = readConfig<Config>(pluginFolder, { path, fields: ['method', 'status', 'errorCode', 'isComplete'] });
+    const state = await plugin.setup?.(config, fakeHost());
+    assert.ok(state);
+    plugin.onLog?.(fakeExchange({ outcome: { isComplete: false, errorCode: 'UPSTREAM_BROKEN' } }), config, state);
+
+    await plugin.close?.(state);
+    await running.close();
+
+    assert.deepEqual(readLines(), [{ method: 'GET', errorCode: 'UPSTREAM_BROKEN', isComplete: false }]);
+  });
+
+  it('lets several writers share a file without breaking a line', async () => {
+    const writers = await Promise.all(Array.from({ length: 4 }, () => start({ fields: ['path', 'userAgent'] })));
+    const long = 'x'.repeat(1_500);
+    for (let index = 0; index < 400; index++) {
+      for (const writer of writers)
+        await writer.send({ request: { path: `/${index}`, headers: { 'user-agent': long } } });
+    }
+
+    await Promise.all(writers.map((writer) => writer.close()));
+
+    assert.equal(readLines().length, 1_600);
+  });
+
+  it('writes to a new file after a rotation', async () => {
+    const host = fakeHost();
+    const running = await start({ fields: ['path'] }, host);
+    await running.send({ request: { path: '/before' } });
+    await running.close();
+    const again = await start({ fields: ['path'] }, host);
+    renameSync(path, `${path}.1`);
+
+    host.reopen();
+    await again.send({ request: { path: '/after' } });
+    await again.close();
+
+    assert.deepEqual(readLines(`${path}.1`), [{ path: '/before' }]);
+    assert.deepEqual(readLines(), [{ path: '/after' }]);
+  });
+
+  it('drops what does not fit in memory while the disk fails, says how much, and goes on by itself', async () => {
+    const host = fakeHost();
+    const running = await start({ fields: ['userAgent', 'path'] }, host);
+    const gone = `${folder}-gone`;
+    renameSync(folder, gone);
+    host.reopen();
+    while (host.logs.length === 0) await nextTurn();
+    const text = 'x'.repeat(2_000);
+    const fitting = Math.floor(MAX_PENDING_CHARS / `{"userAgent":"${text}","path":"/"}\n`.length);
+    for (let index = 0; index < fitting + 7; index++)
+      await running.send({ request: { headers: { 'user-agent': text } } });
+
+    renameSync(gone, folder);
+    await running.close();
+
+    const lines = readLines();
+    assert.equal(lines.length, fitting + 1);
+    assert.deepEqual(lines[0], { time: '2026-01-01T00:00:00.000Z', dropped: 7 });
+    assert.deepEqual(
+      host.logs.map(({ level }) => level),
+      ['error', 'info'],
+    );
+  });
+
+  it('leaves traffic alone while the disk is full', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const host = fakeHost();
+    const running = await start({ path: '/dev/full' }, host);
+
+    const { status } = await running.send();
+    await running.close();
+
+    assert.equal(status, 200);
+    assert.match(String(host.logs[0]?.fields['error']), /ENOSPC/);
+  });
+
+  it('refuses to be set up for a directory, and where there is none', async () => {
+    mkdirSync(path);
+
+    await assert.rejects(start(), /cannot write the log file .*access\.log: it is a directory/);
+    await assert.rejects(start({ path: join(folder, 'none', 'a.log') }), /there is no directory .*none/);
+  });
+
+  for (const config of [
+    {},
+    { path: '' },
+    { path: 'a\0b' },
+    { path: 'a', fields: [] },
+    { path: 'a', fields: ['body'] },
+  ]) {
+    it(`refuses the configuration ${JSON.stringify(config)}`, () => {
+      assert.throws(() => readConfig(pluginFolder, config), { name: 'ConfigError' });
+    });
+  }
+});
+
+describe('a line of file-log', () => {
+  function write(options: ExchangeOptions, fields: readonly string[], redact: readonly string[] = []): string {
+    return buildRecordWriter(fields, redact)(fakeExchange(options));
+  }
+
+  it('holds no secret of the usual headers and parameters', () => {
+    const canary = 'canary-1234';
+    const line = write(
+      {
+        query: `apikey=${canary}&%61pi_key=${canary}&access_token=${canary}&page=2&Password=${canary}`,
+        headers: {
+          authorization: `Bearer ${canary}`,
+          'proxy-authorization': canary,
+          cookie: `a=${canary}`,
+          apikey: canary,
+          'x-api-key': [canary, canary],
+          'x-session-id': canary,
+          'x-jwt-assertion-token': canary,
+          referer: `https://user:${canary}@shop.test/a?token=${canary}&b=1#access_token=${canary}`,
+          'x-public': 'shown',
+        },
+        response: { status: 302, headers: { 'set-cookie': `s=${canary}`, location: `/next?code=${canary}` } },
+      },
+      [...HEADER_FIELDS, 'query', 'referer'],
+    );
+
+    assert.doesNotMatch(line, new RegExp(canary));
+    const { query, requestHeaders, referer } = JSON.parse(line);
+    assert.equal(query, 'apikey=[redacted]&%61pi_key=[redacted]&access_token=[redacted]&page=2&Password=[redacted]');
+    assert.equal(requestHeaders['x-public'], 'shown');
+    assert.equal(referer, 'https://[redacted]@shop.test/a?token=[redacted]&b=1');
+  });
+
+  it('hides what it is told besides', () => {
+    const line = write(
+      { query: 'Patient=7', headers: { 'x-patient': '7' } },
+      ['query', 'requestHeaders'],
+      ['patient', 'X-Patient'],
+    );
+
+    assert.deepEqual(JSON.parse(line), { query: 'Patient=[redacted]', requestHeaders: { 'x-patient': '[redacted]' } });
+  });
+
+  const hostile: [string, string][] = [
+    ['line breaks', 'a\r\nb\nc\rd'],
+    ['quotes and backslashes', '"},{"a":"\\'],
+    ['escape sequences', '\u001b[2J\u009b31m\u0007'],
+    ['line ends of Unicode', 'a\u0085b\u2028c\u2029d'],
+    ['lone surrogates', 'a\ud800b\udfff'],
+    ['NUL and DEL', '\u0000\u007f'],
+  ];
+  for (const [what, text] of hostile) {
+    it(`is one parseable line with ${what} in it`, () => {
+      const quoted = quote(text);
+
+      assert.equal(JSON.parse(quoted), text);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+      assert.doesNotMatch(quoted, /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+      assert.equal(Buffer.from(quoted).toString(), quoted);
+    });
+  }
+
+  it('is bounded however long a header is', () => {
+    const line = write({ headers: { 'user-agent': `${'x'.repeat(1024 * 1024)}` } }, ['userAgent']);
+
+    assert.ok(line.length < 2_100);
+    assert.match(JSON.parse(line).userAgent, /^x{2048}\.\.\.$/);
+  });
+
+  it('keeps header names that JavaScript takes for its own', () => {
+    const line = write({ headers: [['__proto__', 'a'] as const, ['constructor', 'b'] as const] }, ['requestHeaders']);
+
+    assert.match(line, /\{"__proto__":"a","constructor":"b"\}/);
+  });
+
+  it('keeps the lines of a repeated header apart', () => {
+    const line = write({ headers: { accept: ['a', 'b, c'] } }, ['requestHeaders']);
+
+    assert.deepEqual(JSON.parse(line), { requestHeaders: { accept: ['a', 'b, c'] } });
+  });
+});
+
+describe('redactQuery', () => {
+  const isSecret = buildSecretTest([]);
+  const cases: [string, string][] = [
+    ['', ''],
+    ['a=1&b=2', 'a=1&b=2'],
+    ['apikey', 'apikey'],
+    ['apikey=', 'apikey=[redacted]'],
+    ['&&apikey=x&', '&&apikey=[redacted]&'],
+    ['a=1&apikey=x=y&b=%zz', 'a=1&apikey=[redacted]&b=%zz'],
+    ['%zzkey=x', '%zzkey=[redacted]'],
+    ['monkey=1', 'monkey=[redacted]'],
+    ['keyword=1', 'keyword=1'],
+  ];
+  for (const [query, expected] of cases) {
+    it(`writes "${query}" as "${expected}"`, () => {
+      assert.equal(redactQuery(query, isSecret), expected);
+    });
+  }
+
+  it('takes the user and the fragment off a URL', () => {
+    assert.equal(redactUrl('//u:p@h/x#token=1', isSecret), '//[redacted]@h/x');
+    assert.equal(redactUrl('/plain', isSecret), '/plain');
+  });
+});
