@@ -45,27 +45,35 @@ describe('file-log', () => {
     return lines.map((line) => JSON.parse(line));
   }
 
-  it('writes one line per request', async () => {
-    const running = await start();
-    const { identityOf } = fakeConsumers({ username: 'alice', credentials: [{ type: 'key-auth', key: 'alice-key' }] });
-    await running.send({
-      request: {
-        method: 'POST',
-        path: '/orders',
-        query: 'page=2',
-        headers: { 'user-agent': 'curl/8' },
-        identity: identityOf('alice'),
-        outcome: {
-          startedAt: Date.UTC(2026, 1, 3, 4, 5, 6, 78),
-          totalMs: 12.3456,
-          upstreamMs: 10,
-          target: '10.0.0.1:80',
-        },
-      },
-      upstream: { status: 201, body: 'made' },
-    });
+  /** Logs one exchange through the hook alone. */
+  async function log(options: ExchangeOptions, config: Partial<Config> = {}): Promise<void> {
+    const full = readConfig<Config>(pluginFolder, { path, ...config });
+    const state = await plugin.setup?.(full, fakeHost());
+    assert.ok(state);
+    plugin.onLog?.(fakeExchange(options), full, state);
+    await plugin.close?.(state);
+  }
 
-    await running.close();
+  it('writes one line per request', async () => {
+    const { identityOf } = fakeConsumers({ username: 'alice', credentials: [{ type: 'key-auth', key: 'alice-key' }] });
+
+    await log({
+      method: 'POST',
+      path: '/orders',
+      query: 'page=2',
+      headers: { 'user-agent': 'curl/8' },
+      identity: identityOf('alice'),
+      response: { status: 201 },
+      outcome: {
+        startedAt: Date.UTC(2026, 1, 3, 4, 5, 6, 78),
+        totalMs: 12.3456,
+        upstreamMs: 10,
+        requestBytes: 3,
+        responseBytes: 4,
+        target: '10.0.0.1:80',
+        tries: 1,
+      },
+    });
 
     assert.deepEqual(readLines(), [
       {
@@ -82,7 +90,7 @@ describe('file-log', () => {
         api: 'api',
         route: 'route',
         consumer: 'alice',
-        requestBytes: 0,
+        requestBytes: 3,
         responseBytes: 4,
         totalMs: 12.346,
         upstreamMs: 10,
@@ -90,6 +98,17 @@ describe('file-log', () => {
         tries: 1,
         isComplete: true,
       },
+    ]);
+  });
+
+  it('logs what went through the gateway', async () => {
+    const running = await start({ fields: ['method', 'path', 'status', 'source', 'responseBytes'] });
+    await running.send({ request: { path: '/orders' }, upstream: { status: 201, body: 'made' } });
+
+    await running.close();
+
+    assert.deepEqual(readLines(), [
+      { method: 'GET', path: '/orders', status: 201, source: 'upstream', responseBytes: 4 },
     ]);
   });
 
@@ -103,14 +122,10 @@ describe('file-log', () => {
   });
 
   it('logs a request that broke off before there was a response', async () => {
-    const running = await start({ fields: ['method', 'status', 'errorCode', 'isComplete'] });
-    const config = readConfig<Config>(pluginFolder, { path, fields: ['method', 'status', 'errorCode', 'isComplete'] });
-    const state = await plugin.setup?.(config, fakeHost());
-    assert.ok(state);
-    plugin.onLog?.(fakeExchange({ outcome: { isComplete: false, errorCode: 'UPSTREAM_BROKEN' } }), config, state);
-
-    await plugin.close?.(state);
-    await running.close();
+    await log(
+      { outcome: { isComplete: false, errorCode: 'UPSTREAM_BROKEN' } },
+      { fields: ['method', 'status', 'errorCode', 'isComplete'] },
+    );
 
     assert.deepEqual(readLines(), [{ method: 'GET', errorCode: 'UPSTREAM_BROKEN', isComplete: false }]);
   });
