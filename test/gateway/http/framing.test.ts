@@ -125,7 +125,7 @@ describe('framing', () => {
       const raw = await openRaw(gateway.port);
 
       raw.write(bytes);
-      const text = await raw.waitFor(/^HTTP\/1\.1 4\d\d [^]*\}/);
+      const text = await raw.waitFor(/^HTTP\/1\.1 4\d\d [\s\S]*\}/);
 
       assert.match(text, /application\/problem\+json/);
       assert.equal(origin.received(), '');
@@ -140,7 +140,7 @@ describe('framing', () => {
       const raw = await openRaw(gateway.port);
 
       raw.write(bytes);
-      await raw.waitFor(/^HTTP\/1\.1 200 [^]*\r\n\r\n/);
+      await raw.waitFor(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\n/);
 
       const { count, isWhole } = readStrictly(origin.received());
       assert.deepEqual({ count, isWhole }, { count: 1, isWhole: true }, origin.received());
@@ -176,7 +176,7 @@ describe('framing', () => {
     raw.write(`POST /a//b HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n${SMUGGLED}`);
     const { text } = await raw.closed();
 
-    assert.match(text, /^HTTP\/1\.1 400 [^]*connection: close/i);
+    assert.match(text, /^HTTP\/1\.1 400 [\s\S]*connection: close/i);
     assert.equal(text.split('HTTP/1.1 ').length - 1, 1);
     assert.equal(origin.received(), '');
   });
