@@ -2,13 +2,13 @@
 // Must not know where documents come from, nor the process it runs in.
 
 import type { EntityProblem } from './check.ts';
-import { buildTrustTest, type TrustTest } from './client.ts';
 import { applyUpdate } from './config.ts';
+import { buildTrustTest, type TrustTest } from './exchange/client.ts';
+import { openRun } from './exchange/receive.ts';
 import type { Binding, Update } from './model.ts';
 import type { LoadedPlugin } from './pipeline.ts';
 import type { Counter, Host } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
-import { openRun } from './receive.ts';
 import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, findGone, type Snapshot } from './snapshot.ts';
 import { createHealthChecker } from './upstream/health.ts';
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';

@@ -3,7 +3,7 @@
 import type { InstalledPlugins } from './check.ts';
 import type { DocumentState } from './config.ts';
 import { GatewayError } from './errors.ts';
-import { readHost } from './headers.ts';
+import { readHost } from './exchange/headers.ts';
 import type { Binding, Consumer, Scope } from './model.ts';
 import { type MatchRequest, matchesHost, matchesPath } from './routing/match.ts';
 import { readRequestTarget } from './routing/path.ts';

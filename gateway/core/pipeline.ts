@@ -1,7 +1,7 @@
 // Runs the hooks of a chain: in order, timed and counted always, bounded in time, by fail policy.
 // Must not know which plugins exist, nor where requests come from.
 import { GatewayError } from './errors.ts';
-import type { ExchangeState } from './exchange.ts';
+import type { ExchangeState } from './exchange/exchange.ts';
 import type { FailPolicy, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
 import type { Exchange, Logger, MaybePromise, Plugin } from './plugin.ts';

@@ -3,9 +3,9 @@
 import type { Consumer, Credential } from './model.ts';
 
 export { type ErrorCode, GatewayError, type GatewayErrorOptions } from './errors.ts';
+export { buildQueryPart, type QueryPart, readQuery, writeQuery } from './exchange/query.ts';
 export { readJson } from './json.ts';
 export type { Consumer, Credential } from './model.ts';
-export { buildQueryPart, type QueryPart, readQuery, writeQuery } from './query.ts';
 
 /** Version of this contract; a manifest names the range it needs in `engines.gateway`. */
 export const CONTRACT_VERSION = '1.0.0';
@@ -230,7 +230,10 @@ export interface Plugin<Config, State = undefined> {
   setup?(config: Config, host: Host): MaybePromise<State>;
   /** Runs before a target is chosen. */
   onRequest?(exchange: Exchange, config: Config, state: State): MaybePromise<void>;
-  /** Sees each chunk on its way upstream: give bytes to replace it, null to drop it, undefined to leave it. */
+  /**
+   * Sees each chunk on its way upstream: give bytes to replace it, null to drop it, undefined to leave it. The last call
+   * has `last` true and may bring an empty chunk.
+   */
   onRequestChunk?(
     chunk: Uint8Array,
     last: boolean,

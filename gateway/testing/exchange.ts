@@ -1,7 +1,7 @@
 // An exchange over plain data: the core's own, without an engine around it.
 // Must not open a socket.
-import { ExchangeState, RequestState, type Tally } from '../core/exchange.ts';
-import { Headers } from '../core/headers.ts';
+import { ExchangeState, RequestState, type Tally } from '../core/exchange/exchange.ts';
+import { Headers } from '../core/exchange/headers.ts';
 import type { CredentialFinder, Exchange, ExchangeOutcome, HeaderFields, Identity } from '../core/plugin.ts';
 import { fakeConsumers } from './consumers.ts';
 

@@ -2,11 +2,11 @@
 // Must not decide anything that the gateway decides elsewhere.
 import { applyUpdate, EMPTY_DOCUMENT } from '../core/config.ts';
 import type { EngineContext } from '../core/engine.ts';
+import { openRun } from '../core/exchange/receive.ts';
 import type { HookName, Manifest } from '../core/manifest.ts';
 import type { Api, Binding } from '../core/model.ts';
 import type { LoadedPlugin } from '../core/pipeline.ts';
 import { CONTRACT_VERSION, type Exchange, type HeaderFields, type Plugin } from '../core/plugin.ts';
-import { openRun } from '../core/receive.ts';
 import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type Snapshot } from '../core/snapshot.ts';
 import { createUpstreams, type Upstreams } from '../core/upstream/upstreams.ts';
 import { fakeConsumers } from './consumers.ts';

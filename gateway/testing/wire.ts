@@ -1,6 +1,6 @@
 // Both sides of the wire, made of memory: a client that sends one request, an upstream that answers it.
 // Must not decide what a request or a response means: that is the core's.
-import { Headers } from '../core/headers.ts';
+import { Headers } from '../core/exchange/headers.ts';
 import type { HeaderFields } from '../core/plugin.ts';
 import type {
   BodySource,

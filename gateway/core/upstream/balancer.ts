@@ -10,6 +10,8 @@ export interface TargetState {
   readonly host: string;
   readonly port: number;
   readonly tls: TargetAddress['tls'];
+  /** Host header for it: host, and the port unless it is the protocol's own. */
+  readonly authority: string;
   inFlight: number;
   /** Failures in a row, by live traffic. */
   failures: number;
@@ -134,4 +136,10 @@ function pickRandom(members: readonly Member[], random: number): TargetState | u
 export function targetKey(protocol: string, host: string, port: number, tls: Upstream['tls'] | undefined): string {
   const suffix = protocol === 'https' ? `#${tls?.verify ?? true}#${tls?.serverName ?? ''}` : '';
   return `${protocol}://${host}:${port}${suffix}`;
+}
+
+/** Gives the Host header for an address. @see RFC 9110 section 7.2 */
+export function authorityOf(protocol: string, host: string, port: number): string {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === (protocol === 'https' ? 443 : 80) ? name : `${name}:${port}`;
 }

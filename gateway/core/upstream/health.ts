@@ -50,8 +50,7 @@ export function createHealthChecker(options: HealthCheckerOptions): HealthChecke
 
 /** Checks one target again and again; gives the function that ends it. A target is taken as healthy until it fails. */
 function startCheck(target: TargetState, check: ActiveHealthCheck, options: HealthCheckerOptions): () => void {
-  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
-  const url = `${target.protocol}://${host}:${target.port}${check.path}`;
+  const url = `${target.protocol}://${target.authority}${check.path}`;
   let isStopped = false;
   let inARow = 0;
   let lastWasGood = true;

@@ -2,7 +2,7 @@
 // Must not talk to targets: checks and tries do that.
 import type { DocumentState } from '../config.ts';
 import type { Api, Upstream } from '../model.ts';
-import { type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
+import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
 
 /** How many more URLs than apis are remembered before they are swept. */
 const SPARE_URLS = 1000;
@@ -48,6 +48,7 @@ export function createUpstreams(random: () => number): Upstreams {
       host,
       port,
       tls: protocol === 'https' ? (tls ?? { verify: true }) : undefined,
+      authority: authorityOf(protocol, host, port),
       inFlight: 0,
       failures: 0,
       ejectedUntilMs: 0,

@@ -1,20 +1,20 @@
 // The life of one request: route, walk the hooks, forward, stream back, log. One object per request.
 // Must not hold what outlives the request.
+
+import type { EngineContext, Lease } from '../engine.ts';
+import { GatewayError } from '../errors.ts';
+import { type Chain, runChunkSteps, runLogSteps, runResponseSteps, runSteps, type Walk } from '../pipeline.ts';
+import type { Logger, MaybePromise } from '../plugin.ts';
+import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
+import type { RouteEntry } from '../routing/router.ts';
+import { findConsumerChain } from '../snapshot.ts';
+import type { TargetState } from '../upstream/balancer.ts';
+import { Forward, type ForwardHandler } from '../upstream/forward.ts';
 import { buildProblem, toGatewayError } from './answers.ts';
-import { type ClientFacts, writeOwnHeaders } from './client.ts';
-import type { EngineContext, Lease } from './engine.ts';
-import { GatewayError } from './errors.ts';
+import type { ClientFacts } from './client.ts';
 import type { ExchangeState, OwnAnswer } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
-import { type Chain, runChunkSteps, runLogSteps, runResponseSteps, runSteps, type Walk } from './pipeline.ts';
-import type { Logger, MaybePromise } from './plugin.ts';
-import type { BodySource, IncomingRequest, OutgoingResponse } from './ports.ts';
-import { transformBody } from './request-body.ts';
-import type { RouteEntry } from './routing/router.ts';
-import { findConsumerChain } from './snapshot.ts';
-import type { TargetState } from './upstream/balancer.ts';
-import { Forward, type ForwardHandler } from './upstream/forward.ts';
-import { joinUpstreamTarget } from './upstream/target-path.ts';
+import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -97,54 +97,14 @@ export class Run implements ForwardHandler, Walk {
     const { context, entry, incoming } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
-    const { request } = this.exchange;
-    const { api } = entry;
-    this.#sentMs = context.ports.clock.monotonicMs();
-    this.#forward = new Forward(
-      context.ports.upstream,
-      context.ports.clock,
-      {
-        balancer: destination.balancer,
-        method: request.method,
-        target: this.#upstreamTarget(entry, destination.basePath),
-        headersFor: (target) => this.#upstreamHeaders(target, entry),
-        body: request.body ?? this.#streamedBody(incoming.body),
-        connectMs: api.timeouts.connectMs,
-        responseMs: api.timeouts.responseMs,
-        idleMs: api.timeouts.idleMs,
-        retries: api.retries.attempts,
-      },
-      this,
-    );
+    const { client } = this.#start;
+    const { exchange } = this;
+    const { ports } = context;
+    const body = buildOutgoingBody(this, this.#chain, incoming.body, (error) => this.#fail(error));
+    const request = buildForwardRequest({ exchange, incoming, client, entry, destination }, body);
+    this.#sentMs = ports.clock.monotonicMs();
+    this.#forward = new Forward(ports.upstream, ports.clock, request, this);
     this.#forward.start();
-  }
-
-  #upstreamTarget(entry: RouteEntry, basePath: string): string {
-    const { path, query } = this.exchange.request;
-    const target = joinUpstreamTarget({ entry, path, query, basePath });
-    // A lone `?` is part of the target as sent.
-    return query === '' && this.#start.incoming.target.endsWith('?') ? `${target}?` : target;
-  }
-
-  #upstreamHeaders(target: TargetState, entry: RouteEntry): readonly string[] {
-    const { incoming, client } = this.#start;
-    const isDefaultPort = target.port === (target.protocol === 'https' ? 443 : 80);
-    const name = target.host.includes(':') ? `[${target.host}]` : target.host;
-    const own = isDefaultPort ? name : `${name}:${target.port}`;
-    const lines = ['Host', entry.api.preserveHost ? client.host : own];
-    this.exchange.request.headers.writeTo(lines);
-    writeOwnHeaders(lines, this.exchange, client, incoming.localPort);
-    return lines;
-  }
-
-  #streamedBody(body: BodySource | undefined): BodySource | undefined {
-    const steps = this.#chain.requestChunk;
-    if (!body || steps.length === 0) return body;
-    return transformBody(
-      body,
-      (chunk, last) => runChunkSteps(this, steps, chunk, last),
-      (error) => this.#fail(error),
-    );
   }
 
   onTry(target: TargetState): void {

@@ -1,9 +1,10 @@
 // Header fields in flight: reading, changing, and what must never be passed on.
 // Must not join repeated fields: each line stays one line, as sent.
-import { GatewayError } from './errors.ts';
-import type { HeaderFields } from './plugin.ts';
-import { FIELD_NAME } from './schemas.ts';
+import { GatewayError } from '../errors.ts';
+import type { HeaderFields } from '../plugin.ts';
+import { TOKEN_PATTERN } from '../schemas.ts';
 
+const FIELD_NAME = new RegExp(TOKEN_PATTERN);
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**

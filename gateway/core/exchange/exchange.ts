@@ -1,7 +1,6 @@
 // One request and its response in flight, as plugins see it.
 // Must not know pipelines, targets or sockets: the engine fills it in.
-import { GatewayError } from './errors.ts';
-import { Headers } from './headers.ts';
+import { GatewayError } from '../errors.ts';
 import type {
   Consumer,
   Credential,
@@ -11,8 +10,9 @@ import type {
   ExchangeRequest,
   ExchangeResponse,
   Identity,
-} from './plugin.ts';
-import { readPath, readTarget } from './routing/path.ts';
+} from '../plugin.ts';
+import { readPath, readTarget } from '../routing/path.ts';
+import { Headers } from './headers.ts';
 
 /** Largest body that `readBody` collects when the plugin names no bound. */
 export const DEFAULT_READ_BODY_BYTES: number = 1024 * 1024;

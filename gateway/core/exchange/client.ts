@@ -1,9 +1,9 @@
 // Who the client is, and the headers by which upstreams learn it.
 // Must not believe anything a client says about itself unless the peer is a trusted proxy.
 import { BlockList, isIP } from 'node:net';
+import type { IncomingRequest } from '../ports.ts';
 import type { ExchangeState } from './exchange.ts';
 import type { RequestHead } from './headers.ts';
-import type { IncomingRequest } from './ports.ts';
 
 /** Says which peers may speak for others. */
 export type TrustTest = (address: string) => boolean;

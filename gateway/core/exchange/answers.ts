@@ -1,9 +1,9 @@
 // Makes the gateway's own answers: RFC 9457 problem documents.
 // Must never show upstream text, a stack, a host or a credential.
-import { ERRORS, GatewayError } from './errors.ts';
+import { ERRORS, GatewayError } from '../errors.ts';
+import type { Logger } from '../plugin.ts';
 import type { OwnAnswer } from './exchange.ts';
 import { Headers } from './headers.ts';
-import type { Logger } from './plugin.ts';
 
 /** Seconds after which a client may try again when nothing better is known. */
 const RETRY_AFTER_SECONDS = '1';

@@ -1,18 +1,19 @@
 // The first moments of a request: read its head, find its route, make its exchange.
 // Must not run plugins or answer: what is wrong is handed on as the refusal of the run.
+
+import type { EngineContext } from '../engine.ts';
+import { GatewayError } from '../errors.ts';
+import type { Chain } from '../pipeline.ts';
+import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
+import type { MatchRequest } from '../routing/match.ts';
+import { readRequestTarget } from '../routing/path.ts';
+import { findRoute, type RouteEntry } from '../routing/router.ts';
+import { findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
 import { type ClientFacts, readClient } from './client.ts';
-import type { EngineContext } from './engine.ts';
-import { GatewayError } from './errors.ts';
 import { ExchangeState, RequestState, type Tally } from './exchange.ts';
 import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
-import type { Chain } from './pipeline.ts';
-import type { IncomingRequest, OutgoingResponse } from './ports.ts';
 import { collectBody } from './request-body.ts';
-import type { MatchRequest } from './routing/match.ts';
-import { readRequestTarget } from './routing/path.ts';
-import { findRoute, type RouteEntry } from './routing/router.ts';
 import { Run } from './run.ts';
-import { findRouteChain, findUnroutedChain, type Snapshot } from './snapshot.ts';
 
 const NO_API = { id: '', name: '' };
 interface Received {

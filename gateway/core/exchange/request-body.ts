@@ -1,7 +1,7 @@
 // Request bodies on their way: collected for a plugin, or passed through chunk hooks.
 // Must not hold more than it was allowed to.
-import { GatewayError } from './errors.ts';
-import type { BodySink, BodySource } from './ports.ts';
+import { GatewayError } from '../errors.ts';
+import type { BodySink, BodySource } from '../ports.ts';
 
 /**
  * Collects a body.

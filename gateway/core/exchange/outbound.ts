@@ -1,0 +1,66 @@
+// Writes a request anew for its target: path joined, headers from parsed parts, the body as plugins left it.
+// Must not copy anything of the client's framing.
+import { type Chain, runChunkSteps, type Walk } from '../pipeline.ts';
+import type { BodySource, IncomingRequest } from '../ports.ts';
+import type { RouteEntry } from '../routing/router.ts';
+import type { TargetState } from '../upstream/balancer.ts';
+import type { ForwardRequest } from '../upstream/forward.ts';
+import { joinUpstreamTarget } from '../upstream/target-path.ts';
+import type { Destination } from '../upstream/upstreams.ts';
+import { type ClientFacts, writeOwnHeaders } from './client.ts';
+import type { ExchangeState } from './exchange.ts';
+import { transformBody } from './request-body.ts';
+
+/** Is what an outgoing request is written from. */
+export interface Outbound {
+  readonly exchange: ExchangeState;
+  readonly incoming: IncomingRequest;
+  readonly client: ClientFacts;
+  readonly entry: RouteEntry;
+  readonly destination: Destination;
+}
+
+/** Writes the request for whichever target is chosen. */
+export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodySource | undefined): ForwardRequest {
+  const { exchange, entry, destination } = outbound;
+  const { timeouts, retries } = entry.api;
+  return {
+    balancer: destination.balancer,
+    method: exchange.request.method,
+    target: targetOf(outbound),
+    headersFor: (target) => headersFor(outbound, target),
+    body,
+    connectMs: timeouts.connectMs,
+    responseMs: timeouts.responseMs,
+    idleMs: timeouts.idleMs,
+    retries: retries.attempts,
+  };
+}
+
+function targetOf({ exchange, entry, destination, incoming }: Outbound): string {
+  const { path, query } = exchange.request;
+  const target = joinUpstreamTarget({ entry, path, query, basePath: destination.basePath });
+  // A lone `?` is part of the target as sent.
+  return query === '' && incoming.target.endsWith('?') ? `${target}?` : target;
+}
+
+function headersFor({ exchange, entry, client, incoming }: Outbound, target: TargetState): readonly string[] {
+  const lines = ['Host', entry.api.preserveHost ? client.host : target.authority];
+  exchange.request.headers.writeTo(lines);
+  writeOwnHeaders(lines, exchange, client, incoming.localPort);
+  return lines;
+}
+
+/** Gives the body that goes upstream: as plugins read or replaced it, through the chunk hooks that are bound. */
+export function buildOutgoingBody(
+  walk: Walk,
+  chain: Chain,
+  source: BodySource | undefined,
+  onFailure: (error: unknown) => void,
+): Uint8Array | BodySource | undefined {
+  const steps = chain.requestChunk;
+  const whole = walk.exchange.request.body;
+  if (steps.length === 0) return whole ?? source;
+  if (whole) return runChunkSteps(walk, steps, whole, true) ?? new Uint8Array(0);
+  return source && transformBody(source, (chunk, last) => runChunkSteps(walk, steps, chunk, last), onFailure);
+}

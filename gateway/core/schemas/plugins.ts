@@ -1,0 +1,112 @@
+// JSON Schemas of bindings and of plugin manifests.
+// Must not know any one plugin's configuration: each plugin brings its own schema.
+import { entity, headerMatch, type JsonSchema, methods, name, paths, queryMatch, reference } from './shared.ts';
+
+const condition: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  description: 'Runs the plugin only on requests that match.',
+  properties: { methods, paths, headers: headerMatch, query: queryMatch },
+};
+
+/** Describes a binding: plugin + config + scope + order + enabled. */
+export const BINDING_SCHEMA: JsonSchema = entity('Binding', ['plugin'], {
+  plugin: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$', description: 'Name of an installed plugin.' },
+  name: { ...name, description: 'Makes another instance that runs beside the unnamed one.' },
+  scope: {
+    type: 'object',
+    additionalProperties: false,
+    default: {},
+    description: 'Where it applies; empty = everywhere.',
+    properties: { api: reference, route: reference, consumer: reference, group: name },
+  },
+  config: { type: 'object', default: {}, description: "The plugin's configuration, by its own schema." },
+  enabled: { type: 'boolean', default: true, description: 'A disabled binding is as good as absent.' },
+  order: { type: 'integer', minimum: -1000, maximum: 1000, default: 0, description: 'Order inside the stage.' },
+  when: condition,
+  effect: { enum: ['apply', 'exclude'], default: 'apply', description: '`exclude` takes the plugin away here.' },
+  mandatory: { type: 'boolean', default: false, description: 'Global only: no `exclude` takes it away.' },
+});
+
+/** Describes a manifest: what a plugin says about itself. */
+export const MANIFEST_SCHEMA: JsonSchema = {
+  title: 'Plugin manifest',
+  type: 'object',
+  additionalProperties: false,
+  required: ['name', 'version', 'title', 'summary', 'stage', 'hooks', 'scopes', 'failPolicy', 'permissions', 'engines'],
+  properties: {
+    $schema: { type: 'string' },
+    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$' },
+    version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$' },
+    title: { type: 'string', minLength: 1, maxLength: 80 },
+    summary: { type: 'string', minLength: 1, maxLength: 200 },
+    stage: { enum: ['observe', 'protect', 'authenticate', 'authorize', 'limit', 'transform', 'route'] },
+    hooks: {
+      type: 'array',
+      minItems: 1,
+      uniqueItems: true,
+      items: {
+        enum: ['onRequest', 'onRequestChunk', 'onUpstreamRequest', 'onResponse', 'onResponseChunk', 'onLog'],
+      },
+    },
+    scopes: {
+      type: 'array',
+      minItems: 1,
+      uniqueItems: true,
+      items: { enum: ['global', 'api', 'route', 'consumer', 'group'] },
+    },
+    failPolicy: { enum: ['closed', 'open', 'previous'] },
+    limits: {
+      type: 'object',
+      additionalProperties: false,
+      default: {},
+      properties: {
+        timeoutMs: { type: 'integer', minimum: 1, maximum: 60_000, default: 1_000 },
+        memoryMb: { type: 'integer', minimum: 1, maximum: 1024, default: 32 },
+      },
+    },
+    permissions: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        request: { $ref: '#/$defs/message' },
+        response: { $ref: '#/$defs/message' },
+        respond: { type: 'boolean', default: false },
+        identify: { type: 'boolean', default: false },
+        consumers: { enum: ['none', 'read'], default: 'none' },
+        limits: { type: 'boolean', default: false },
+        files: { type: 'array', items: { type: 'string' }, default: [] },
+        net: {
+          type: 'array',
+          default: [],
+          items: {
+            type: 'object',
+            additionalProperties: false,
+            required: ['host', 'reason'],
+            properties: { host: { type: 'string' }, reason: { type: 'string', minLength: 1 } },
+          },
+        },
+        secrets: { type: 'array', items: { type: 'string' }, default: [] },
+      },
+    },
+    engines: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['gateway'],
+      properties: { gateway: { type: 'string', pattern: '^\\^\\d+\\.\\d+\\.\\d+$' } },
+    },
+  },
+  $defs: {
+    message: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        headers: { enum: ['none', 'read', 'write'], default: 'none' },
+        path: { enum: ['none', 'read', 'write'], default: 'none' },
+        query: { enum: ['none', 'read', 'write'], default: 'none' },
+        body: { enum: ['none', 'read', 'write'], default: 'none' },
+      },
+    },
+  },
+};
