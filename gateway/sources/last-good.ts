@@ -31,7 +31,7 @@ export interface LastGoodCopy {
 export interface LastGood {
   /** Reads the newest generation that is whole; undefined when there is none. Never rejects. */
   load(): Promise<LastGoodCopy | undefined>;
-  /** Plans to write this state soon, instead of any that still waits. `list` is called when it is written. */
+  /** Plans to write this state soon, instead of any that still waits. `list` is called, and walked slice by slice, as it is written. */
   save(revision: number, list: () => Iterable<Change>): void;
   /** Writes now what waits, and resolves when it is on disk or has failed. */
   flush(): Promise<void>;
@@ -39,6 +39,9 @@ export interface LastGood {
 
 const QUIET_MS = 500;
 const MAX_WAIT_MS = 2_000;
+
+/** After a write it rests so many times as long as that took: a big document that changes all the time is not always being written. */
+const REST = 10;
 
 interface Pending {
   readonly revision: number;
@@ -55,6 +58,7 @@ class Copies implements LastGood {
   readonly #previous: string;
   #pending: Pending | undefined;
   #firstWaitsSince: number | undefined;
+  #restsUntil = 0;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   /** Unknown until the newest generation was read or written: only a whole one may push out the one before. */
@@ -77,8 +81,8 @@ class Copies implements LastGood {
     const now = performance.now();
     this.#firstWaitsSince ??= now;
     clearTimeout(this.#timer);
-    const waitMs = Math.max(0, Math.min(quietMs, this.#firstWaitsSince + maxWaitMs - now));
-    this.#timer = setTimeout(() => void this.flush(), waitMs);
+    const dueMs = Math.min(now + quietMs, this.#firstWaitsSince + maxWaitMs);
+    this.#timer = setTimeout(() => void this.flush(), Math.max(dueMs, this.#restsUntil) - now);
   }
 
   async flush(): Promise<void> {
@@ -95,9 +99,12 @@ class Copies implements LastGood {
     if (!pending) return;
     this.#pending = undefined;
     this.#firstWaitsSince = undefined;
+    const startMs = performance.now();
     this.#writing = this.#write(pending);
     await this.#writing;
     this.#writing = undefined;
+    const endMs = performance.now();
+    this.#restsUntil = endMs + REST * (endMs - startMs);
   }
 
   async #write({ revision, list }: Pending): Promise<void> {

@@ -2,7 +2,16 @@
 // Must not check anything.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import type { Api, Binding, Change, Consumer, Credential, Upstream } from '../../gateway/core/model.ts';
+import type {
+  Api,
+  Binding,
+  Change,
+  Consumer,
+  Credential,
+  EntityKind,
+  EntityOf,
+  Upstream,
+} from '../../gateway/core/model.ts';
 
 const TIME = '2026-01-02T03:04:05.678Z';
 const COMMON = { tags: [], createdAt: TIME, updatedAt: TIME };
@@ -68,13 +77,13 @@ export function makeBinding(plugin: string, changes: Partial<Binding> = {}): Bin
 }
 
 /** Gives an entity as a change that writes it. */
-export function write<Kind extends Change['kind']>(kind: Kind, after: { readonly id: string }): Change {
+export function write<Kind extends EntityKind>(kind: Kind, after: EntityOf[Kind]): Change {
   return { kind, id: after.id, after } as unknown as Change;
 }
 
 /** Gives an entity as a change that removes it. */
-export function remove<Kind extends Change['kind']>(kind: Kind, entity: { readonly id: string }): Change {
-  return { kind, id: entity.id } as Change;
+export function remove(kind: EntityKind, entity: { readonly id: string }): Change {
+  return { kind, id: entity.id };
 }
 
 /** Writes the changes as one revision, and notifies unless told not to. Gives the revision's number. */

@@ -1,0 +1,95 @@
+// A bounded table of identities, found by name in constant time and forgotten by credential or consumer.
+// Must not know where they come from.
+import type { Consumer } from '../../core/model.ts';
+import type { Identity } from '../../core/plugin.ts';
+import { nameKey } from './messages.ts';
+
+/** Is an identity with the epoch in which it was known to be true. */
+export interface TableEntry {
+  readonly identity: Identity;
+  readonly epoch: number;
+}
+
+/** Owns identities; past its bound the one that was not used for longest goes. */
+export class IdentityTable {
+  readonly #maxEntries: number;
+  /** In the order of their last use: a Map keeps the order in which keys were set. */
+  readonly #entries = new Map<string, TableEntry>();
+  readonly #keyOfCredential = new Map<string, string>();
+  readonly #keysOfConsumer = new Map<string, Set<string>>();
+
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Finds by the key of a name, and counts as a use. */
+  find(key: string): TableEntry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  /** Takes an identity in, instead of any other of the same credential or name. */
+  put(identity: Identity, epoch: number): void {
+    const { credential, consumer } = identity;
+    const key = nameKey([credential.type, credential.lookup]);
+    this.forgetCredential(credential.id);
+    this.#remove(key);
+    this.#entries.set(key, { identity, epoch });
+    this.#keyOfCredential.set(credential.id, key);
+    const keys = this.#keysOfConsumer.get(consumer.id);
+    if (keys) keys.add(key);
+    else this.#keysOfConsumer.set(consumer.id, new Set([key]));
+    if (this.#entries.size <= this.#maxEntries) return;
+    const [oldest] = this.#entries.keys();
+    if (oldest !== undefined) this.#remove(oldest);
+  }
+
+  /** Forgets a credential, whatever it is found by. */
+  forgetCredential(credentialId: string): void {
+    const key = this.#keyOfCredential.get(credentialId);
+    if (key !== undefined) this.#remove(key);
+  }
+
+  /** Forgets every credential of a consumer. */
+  forgetConsumer(consumerId: string): void {
+    for (const key of [...(this.#keysOfConsumer.get(consumerId) ?? [])]) this.#remove(key);
+  }
+
+  /** Puts a changed consumer in the place of the one known. */
+  replaceConsumer(consumer: Consumer): void {
+    for (const key of this.#keysOfConsumer.get(consumer.id) ?? []) {
+      const entry = this.#entries.get(key);
+      if (entry) this.#entries.set(key, { ...entry, identity: { ...entry.identity, consumer } });
+    }
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#entries.clear();
+    this.#keyOfCredential.clear();
+    this.#keysOfConsumer.clear();
+  }
+
+  /** Walks all identities; the table may change meanwhile. */
+  *identities(): Generator<Identity> {
+    for (const { identity } of this.#entries.values()) yield identity;
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const { credential, consumer } = entry.identity;
+    this.#entries.delete(key);
+    this.#keyOfCredential.delete(credential.id);
+    const keys = this.#keysOfConsumer.get(consumer.id);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOfConsumer.delete(consumer.id);
+  }
+}
