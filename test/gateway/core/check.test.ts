@@ -1,0 +1,217 @@
+// Checking a whole candidate document: every fault is named where it is; what was checked is not checked again.
+import assert from 'node:assert/strict';
+import { checkDocument } from '../../../gateway/core/check.ts';
+import {
+  applyUpdate,
+  type DocumentState,
+  EMPTY_DOCUMENT,
+  listChanges,
+  readInput,
+} from '../../../gateway/core/config.ts';
+import type { InstalledPlugin } from '../../../gateway/core/manifest.ts';
+import type { Api, Binding, Change, Consumer, Credential } from '../../../gateway/core/model.ts';
+import { makePlugin } from '../../support/engine.ts';
+import { makeApi, makeBinding, makeConsumer, makeRoute, putAll } from '../../support/entities.ts';
+
+function pluginsOf(...names: readonly string[]): ReadonlyMap<string, InstalledPlugin> {
+  const configSchema = { type: 'object', additionalProperties: false, properties: { limit: { type: 'integer' } } };
+  return new Map(names.map((name) => [name, { ...makePlugin(name, {}), configSchema }]));
+}
+
+function documentOf(entities: {
+  readonly apis?: readonly Api[];
+  readonly bindings?: readonly Binding[];
+  readonly consumers?: readonly Consumer[];
+  readonly credentials?: readonly Credential[];
+}): DocumentState {
+  const changes: Change[] = [
+    ...putAll(entities),
+    ...(entities.consumers ?? []).map((after): Change => ({ kind: 'consumer', id: after.id, after })),
+    ...(entities.credentials ?? []).map((after): Change => ({ kind: 'credential', id: after.id, after })),
+  ];
+  return applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes });
+}
+
+function credential(consumerId: string, lookup: string): Credential {
+  return {
+    id: `c-${lookup}-${consumerId}`,
+    consumerId,
+    type: 'key-auth',
+    lookup,
+    data: {},
+    tags: [],
+    createdAt: '',
+    updatedAt: '',
+  };
+}
+
+const route = makeRoute({ id: 'r', paths: ['/'] });
+const api = makeApi({ id: 'a', name: 'api', routes: [route] });
+const ann = makeConsumer({ id: 'ann', username: 'ann' });
+
+describe('checking a document', () => {
+  const FAULTS: readonly (readonly [string, Parameters<typeof documentOf>[0], string])[] = [
+    ['two apis of one name', { apis: [api, makeApi({ name: 'api' })] }, '/name'],
+    ['an upstream that is not there', { apis: [makeApi({ name: 'x', upstream: { name: 'none' } })] }, '/upstream/name'],
+    ['user info in a URL', { apis: [makeApi({ name: 'x', upstream: 'http://u:p@h' })] }, '/upstream'],
+    ['a base path with dot segments', { apis: [makeApi({ name: 'x', upstream: 'http://h/a/../b' })] }, '/upstream'],
+    ['a route that matches by nothing', { apis: [makeApi({ name: 'x', routes: [makeRoute()] })] }, '/routes/0'],
+    [
+      'two routes of one name',
+      {
+        apis: [
+          makeApi({
+            name: 'x',
+            routes: [makeRoute({ name: 'n', paths: ['/'] }), makeRoute({ name: 'n', paths: ['/a'] })],
+          }),
+        ],
+      },
+      '/routes/1/name',
+    ],
+    [
+      'an expression that is none',
+      { apis: [makeApi({ name: 'x', routes: [makeRoute({ paths: ['/', '~/('] })] })] },
+      '/routes/0/paths/1',
+    ],
+    [
+      'an expression that needs backtracking',
+      { apis: [makeApi({ name: 'x', routes: [makeRoute({ paths: ['~/(a)\\1'] })] })] },
+      '/routes/0/paths/0',
+    ],
+    [
+      'a path that is not canonical',
+      { apis: [makeApi({ name: 'x', routes: [makeRoute({ paths: ['/a//b'] })] })] },
+      '/routes/0/paths/0',
+    ],
+    ['a plugin that is not installed', { bindings: [makeBinding({ plugin: 'none' })] }, '/plugin'],
+    [
+      'a configuration its plugin refuses',
+      { bindings: [makeBinding({ plugin: 'p', config: { limit: 'x' } })] },
+      '/config/limit',
+    ],
+    [
+      'an unknown key in a configuration',
+      { bindings: [makeBinding({ plugin: 'p', config: { nope: 1 } })] },
+      '/config/nope',
+    ],
+    ['the same binding twice', { bindings: [makeBinding({ plugin: 'p' }), makeBinding({ plugin: 'p' })] }, '/scope'],
+    ['a scope that does not exist', { bindings: [makeBinding({ plugin: 'p', scope: { api: 'none' } })] }, '/scope/api'],
+    [
+      'a route of another api',
+      {
+        apis: [api, makeApi({ id: 'b', name: 'b' })],
+        bindings: [makeBinding({ plugin: 'p', scope: { api: 'b', route: 'r' } })],
+      },
+      '/scope/route',
+    ],
+    [
+      'a consumer that does not exist',
+      { bindings: [makeBinding({ plugin: 'p', scope: { consumer: 'none' } })] },
+      '/scope/consumer',
+    ],
+    ['an exclude everywhere', { bindings: [makeBinding({ plugin: 'p', effect: 'exclude' })] }, '/effect'],
+    [
+      'a mandatory binding that is not global',
+      { apis: [api], bindings: [makeBinding({ plugin: 'p', scope: { api: 'a' }, mandatory: true })] },
+      '/mandatory',
+    ],
+    [
+      'an exclude of a mandatory plugin',
+      {
+        apis: [api],
+        bindings: [
+          makeBinding({ plugin: 'p', mandatory: true }),
+          makeBinding({ plugin: 'p', scope: { api: 'a' }, effect: 'exclude' }),
+        ],
+      },
+      '/effect',
+    ],
+    [
+      'a condition with a bad expression',
+      { bindings: [makeBinding({ plugin: 'p', when: { paths: ['~('] } })] },
+      '/when/paths/0',
+    ],
+    ['two consumers of one name', { consumers: [ann, makeConsumer({ username: 'ann' })] }, '/username'],
+    [
+      'one credential for two consumers',
+      {
+        consumers: [ann, makeConsumer({ id: 'bob', username: 'bob' })],
+        credentials: [credential('ann', 'k'), credential('bob', 'k')],
+      },
+      '',
+    ],
+    ['a credential of nobody', { credentials: [credential('none', 'k')] }, '/consumerId'],
+  ];
+  for (const [what, entities, pointer] of FAULTS) {
+    it(`names ${what}`, () => {
+      const problems = checkDocument(documentOf(entities), pluginsOf('p'));
+
+      assert.ok(
+        problems.some((problem) => problem.pointer === pointer),
+        JSON.stringify(problems),
+      );
+    });
+  }
+
+  it('finds nothing in a good document, and gives it back whole as changes', () => {
+    const entities = {
+      apis: [api],
+      bindings: [
+        makeBinding({ plugin: 'p', scope: { api: 'a', route: 'r' } }),
+        makeBinding({ plugin: 'p', name: 'two' }),
+      ],
+      consumers: [ann],
+      credentials: [credential('ann', 'k')],
+    };
+    const document = documentOf(entities);
+
+    assert.deepEqual(checkDocument(document, pluginsOf('p')), []);
+    assert.deepEqual(
+      applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes: listChanges(document) }),
+      document,
+    );
+  });
+
+  it('accepts scopes of consumers that live elsewhere', () => {
+    const document = documentOf({ bindings: [makeBinding({ plugin: 'p', scope: { consumer: 'far' } })] });
+
+    assert.deepEqual(checkDocument(document, pluginsOf('p'), { consumers: 'elsewhere' }), []);
+  });
+
+  it('checks ten thousand apis once, and after a change only what changed', () => {
+    const plugins = pluginsOf('p');
+    const apis = Array.from({ length: 10_000 }, (_, index) =>
+      makeApi({ name: `n${index}`, routes: [makeRoute({ paths: [`~/p${index}`] })] }),
+    );
+    const first = documentOf({ apis });
+    const timed = (document: DocumentState): number => {
+      const startedAt = performance.now();
+      assert.deepEqual(checkDocument(document, plugins), []);
+      return performance.now() - startedAt;
+    };
+
+    const cold = timed(first);
+    const changed = applyUpdate(first, {
+      revision: 2,
+      isReset: false,
+      changes: putAll({ apis: [{ ...(apis[0] ?? api), name: 'renamed' }] }),
+    });
+    const warm = Math.min(timed(changed), timed(changed));
+
+    assert.ok(warm < cold / 2, `${cold} ms, then ${warm} ms`);
+  });
+
+  it('fills defaults and names unknown and missing fields of an input by pointer', () => {
+    const good = readInput('api', { name: 'n', upstream: 'http://h', routes: [{ paths: ['/'] }] });
+    const bad = readInput('api', { name: '!', routes: [{ paths: '/' }], extra: 1 });
+
+    assert.equal(good.ok && good.value['enabled'], true);
+    assert.deepEqual(good.ok && good.value['timeouts'], { connectMs: 5_000, responseMs: 60_000, idleMs: 60_000 });
+    assert.deepEqual(bad.ok ? [] : bad.problems.map(({ pointer, code }) => `${code} ${pointer}`).sort(), [
+      'INVALID /name',
+      'INVALID /routes/0/paths',
+      'REQUIRED /upstream',
+      'UNKNOWN_FIELD /extra',
+    ]);
+  });
+});
