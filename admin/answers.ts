@@ -27,7 +27,8 @@ export function checkPreconditions(call: Pick<Call, 'ifMatch' | 'ifNoneMatch'>, 
   }
 }
 
-function isListed(header: string, etag: string | undefined): boolean {
+/** Says whether a list of entity tags, as conditional headers hold it, names this one. */
+export function isListed(header: string, etag: string | undefined): boolean {
   if (etag === undefined) return false;
   const tags = header.split(',').map((tag) => tag.trim());
   return tags.includes('*') || tags.includes(etag);

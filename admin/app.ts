@@ -2,6 +2,7 @@
 // Must not know what a route does.
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
+import { isListed } from './answers.ts';
 import { type Actor, type Answer, ROLE_RANK, type RouteSpec, type Services } from './call.ts';
 import { ADMIN_ERRORS, AdminError, buildProblem } from './errors.ts';
 import type { Authenticate } from './middleware/auth.ts';
@@ -112,6 +113,7 @@ function send(context: Context, answer: Answer): void {
   if (status === 204 || body === undefined) return;
   context.body = typeof body === 'string' ? body : JSON.stringify(body);
   context.type = mediaType ?? 'application/json';
-  // For GET and HEAD; a write checked its preconditions before it wrote.
-  if (context.fresh) context.status = 304;
+  // A write checked its preconditions before it wrote.
+  const isRead = context.method === 'GET' || context.method === 'HEAD';
+  if (isRead && isListed(context.req.headers['if-none-match'] ?? '', etag)) context.status = 304;
 }
