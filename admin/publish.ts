@@ -1,6 +1,5 @@
 // The one door for every write to the configuration, and the one place that knows the current document.
 // Must not know a resource: callers change a draft, this checks, stores, numbers and announces it.
-import type { Knex } from 'knex';
 import type { InstalledPlugins } from '../gateway/core/check.ts';
 import { checkDocument, type EntityProblem } from '../gateway/core/check.ts';
 import { applyUpdate, type DocumentState, EMPTY_DOCUMENT } from '../gateway/core/config.ts';
@@ -9,10 +8,11 @@ import { MAX_PROBLEMS } from '../gateway/core/validate.ts';
 import { readChangesSince, readDocument } from '../gateway/sources/postgres/document.ts';
 import { buildDiff, type EntityDiff } from './document/diff.ts';
 import { Draft, type EntityChange } from './document/draft.ts';
+import { findSharedRoutes } from './document/route-ids.ts';
 import { AdminError, invalid } from './errors.ts';
 import { writeAudit } from './store/audit.ts';
 import { writeChanges } from './store/changes.ts';
-import type { Database } from './store/database.ts';
+import type { Database, Knex } from './store/database.ts';
 import { lockRevision, readRevision, writeRevision } from './store/publication.ts';
 
 /** Most writes that may wait for the one at work. */
@@ -124,7 +124,8 @@ async function store(
   if (changes.length === 0) return { revision: current, changes: diffs, state: draft.base };
 
   const state = draft.state();
-  checkCandidate(state, plugins, options, diffs);
+  const problems = [...checkDocument(state, plugins), ...findSharedRoutes(state, draft.base)];
+  if (problems.length > 0) throw buildRefusal(problems, options, diffs);
   if (options.isDryRun) return { revision: current, changes: diffs, state };
 
   const isLarge = changes.length >= LARGE_WRITE;
@@ -153,22 +154,18 @@ async function record(
   await writeRevision(transaction, { number, actor, summary, changes });
 }
 
-/** @throws CONFLICT when only unique values collide, else CONFIG_INVALID; a dry run tells the diff beside the problems. */
-function checkCandidate(
-  state: DocumentState,
-  plugins: InstalledPlugins,
+/** Builds CONFLICT when only unique values collide, else CONFIG_INVALID; a dry run tells the diff beside the problems. */
+function buildRefusal(
+  found: readonly EntityProblem[],
   { isDryRun, locate }: PublishOptions,
   diffs: readonly EntityDiff[],
-): void {
-  const found = checkDocument(state, plugins);
-  if (found.length === 0) return;
+): AdminError {
   const problems = found.slice(0, MAX_PROBLEMS).map((problem) => ({
     pointer: locate?.(problem) ?? problem.pointer,
     message: problem.message,
   }));
-  const refusal = invalid(problems);
   const isCollision = found.every((problem) => problem.code === 'NOT_UNIQUE');
-  throw new AdminError(isCollision ? 'CONFLICT' : 'CONFIG_INVALID', refusal.message, {
+  return new AdminError(isCollision ? 'CONFLICT' : 'CONFIG_INVALID', invalid(problems).message, {
     problems,
     ...(isDryRun ? { facts: { changes: diffs } } : {}),
   });

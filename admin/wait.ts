@@ -27,11 +27,11 @@ export function createNodeWatch(database: Database, listener: NodeListener): Nod
       try {
         for (;;) {
           const heard = hearing.next();
-          const behind = (await database.run(listNodes)).filter((node) => node.isLive && node.revision < revision);
-          if (behind.length === 0) return;
+          const behind = await findBehind(database, revision);
+          if (behind?.length === 0) return;
           const leftMs = deadline - performance.now();
-          const isHopeless = behind.every((node) => (node.refusal?.revision ?? 0) >= revision);
-          if (leftMs <= 0 || isHopeless) throw buildRefusal(revision, behind, written);
+          const isHopeless = behind?.every((node) => (node.refusal?.revision ?? 0) >= revision) ?? false;
+          if (leftMs <= 0 || isHopeless) throw buildRefusal(revision, behind ?? [], written);
           await Promise.race([heard, sleep(Math.min(leftMs, POLL_MS))]);
         }
       } finally {
@@ -41,8 +41,19 @@ export function createNodeWatch(database: Database, listener: NodeListener): Nod
   };
 }
 
+/** Gives undefined while the database cannot say: the write is done, so that is no reason to call it failed. */
+async function findBehind(database: Database, revision: number): Promise<readonly NodeRow[] | undefined> {
+  try {
+    const nodes = await database.run(listNodes);
+    return nodes.filter((node) => node.isLive && node.revision < revision);
+  } catch (error) {
+    if (error instanceof AdminError && error.code === 'DATABASE_UNAVAILABLE') return undefined;
+    throw error;
+  }
+}
+
 function buildRefusal(revision: number, behind: readonly NodeRow[], written: unknown): AdminError {
-  const names = behind.map((node) => node.name).join(', ');
+  const names = behind.map((node) => node.name).join(', ') || 'nodes that could not be asked';
   return new AdminError('NODES_BEHIND', `Revision ${revision} is written, but not yet in force on: ${names}.`, {
     headers: { 'Sallyport-Revision': String(revision) },
     facts: {

@@ -7,6 +7,9 @@ import { isRecord } from './read.ts';
 
 const MAX_PASSWORD_LENGTH = 256;
 
+/** The thread pool that hashes has four threads; more would only wait. */
+const PARALLEL_HASHES = 4;
+
 /** Gives the body of one credential with `passwordHash` in the place of `password`; an unchanged password keeps its hash. */
 export async function hashPasswordIn(body: unknown, existing: Credential | undefined): Promise<unknown> {
   if (!isRecord(body) || typeof body['password'] !== 'string' || body['passwordHash'] !== undefined) return body;
@@ -25,18 +28,21 @@ export async function hashPasswordsIn(document: unknown, state: DocumentState): 
   for (const credential of state.credentials.values()) {
     if (credential.type === 'basic-auth') byUsername.set(credential.lookup, credential);
   }
-  const hashed: unknown[] = [];
-  for (const consumer of consumers as readonly unknown[]) {
+  const hashConsumer = async (consumer: unknown): Promise<unknown> => {
     const credentials = isRecord(consumer) ? consumer['credentials'] : undefined;
-    if (!isRecord(consumer) || !Array.isArray(credentials)) {
-      hashed.push(consumer);
-      continue;
-    }
-    const own = (credentials as readonly unknown[]).map((one) => {
+    if (!isRecord(consumer) || !Array.isArray(credentials)) return consumer;
+    const hashed: unknown[] = [];
+    for (const one of credentials as readonly unknown[]) {
       const username = isRecord(one) && typeof one['username'] === 'string' ? one['username'] : '';
-      return hashPasswordIn(one, byUsername.get(username));
-    });
-    hashed.push({ ...consumer, credentials: await Promise.all(own) });
-  }
+      hashed.push(await hashPasswordIn(one, byUsername.get(username)));
+    }
+    return { ...consumer, credentials: hashed };
+  };
+  const hashed = [...(consumers as readonly unknown[])];
+  const next = consumers.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, consumer] of next) hashed[index] = await hashConsumer(consumer);
+  };
+  await Promise.all(Array.from({ length: PARALLEL_HASHES }, work));
   return { ...document, consumers: hashed };
 }

@@ -5,7 +5,7 @@ import { AdminError } from '../errors.ts';
 import { readJson } from './json.ts';
 
 /** Longest time the conversion of one document may take, in milliseconds. */
-const CONVERSION_TIMEOUT_MS = 30_000;
+const CONVERSION_TIMEOUT_MS = 60_000;
 
 /** Most conversions at a time; each is a thread. */
 const MAX_CONVERSIONS = 2;

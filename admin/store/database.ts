@@ -52,6 +52,8 @@ export function openDatabase(url: string): Database {
     },
     acquireConnectionTimeout: DATABASE_TIMEOUT_MS,
     pool: { min: 0, max: MAX_CONNECTIONS, afterCreate: bindStatements },
+    // Else the message of a failed statement, and with it our log, would hold the values: hashes, sealed secrets.
+    compileSqlOnError: false,
     // Knex would write failed statements, with their values, to the console.
     log: { warn() {}, error() {}, debug() {}, deprecate() {} },
   });

@@ -24,7 +24,11 @@ export function createNodeListener(url: string, log: Logger): NodeListener {
   let connection: Promise<pg.Client | undefined> | undefined;
 
   const connect = async (): Promise<pg.Client | undefined> => {
-    const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: DATABASE_TIMEOUT_MS });
+    const client = new pg.Client({
+      connectionString: url,
+      connectionTimeoutMillis: DATABASE_TIMEOUT_MS,
+      query_timeout: DATABASE_TIMEOUT_MS,
+    });
     // Without a handler a lost connection would end the process.
     client.on('error', () => {
       connection = undefined;

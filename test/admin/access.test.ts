@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { ROLE_RANK, type Role } from '../../admin/call.ts';
 import { ROUTES } from '../../admin/routes/table.ts';
+import { runSql } from '../support/database.ts';
 import { OWNER_TOKEN, startTestAdmin, type TestAdmin } from './support.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -119,6 +120,24 @@ describe('admin access', () => {
     assert.equal(headers.get('cache-control'), 'no-store');
     assert.match(headers.get('content-security-policy') ?? '', /default-src 'none'/);
     assert.equal(headers.get('access-control-allow-origin'), null);
+  });
+
+  it('logs a failed statement without the values it carried', async () => {
+    const lines: string[] = [];
+    const line = (message: string, fields?: object): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const broken = await startTestAdmin({ log: { debug: line, info: line, warn: line, error: line } });
+    try {
+      await broken.expect(201, 'PUT', '/v1/consumers/alice', { body: {} });
+      await runSql(broken.database.url, 'ALTER TABLE credentials RENAME TO gone');
+      const body = { type: 'basic-auth', username: 'canary-name', password: 'canary-word' };
+
+      const failed = await broken.expect(500, 'POST', '/v1/consumers/alice/credentials', { body });
+
+      assert.ok(lines.some((text) => text.includes('request failed')));
+      assert.ok(!/canary|scrypt/.test(lines.join('')) && !/canary|credentials|SQL/.test(failed.text));
+    } finally {
+      await broken.close();
+    }
   });
 
   it('keeps tokens only as hashes and never tells the token of the tests', async () => {

@@ -97,6 +97,21 @@ describe('admin resources', () => {
     assert.ok(!before.some(({ id }) => id === after[2]?.id));
   });
 
+  it('refuses a route whose id another api has, also one that would move', async () => {
+    const one = await admin.expect(201, 'PUT', '/v1/apis/owner', {
+      body: { upstream: API.upstream, routes: [{ name: 'r', paths: ['/own'] }] },
+    });
+    const [route] = one.body['routes'] as object[];
+    const document = { ...one.body, id: undefined, name: 'thief', routes: [route] };
+
+    const refused = await admin.expect(409, 'PUT', '/v1/apis/thief', { body: document });
+    await admin.expect(409, 'PUT', '/v1/apis/owner', {
+      body: { ...one.body, routes: [route, { ...route, name: 'r2' }] },
+    });
+
+    assert.deepEqual((refused.body['problems'] as { pointer: string }[])[0]?.pointer, '/routes/0/id');
+  });
+
   it('handles the routes of an api one by one', async () => {
     await admin.expect(201, 'PUT', '/v1/apis/parts', { body: { upstream: API.upstream } });
 
