@@ -1,6 +1,7 @@
 // Gives each suite a migrated database of its own, in one Postgres that the whole mocha run shares.
 // Must not be imported outside tests.
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,12 +90,16 @@ async function startEmbedded(): Promise<{ postgres: EmbeddedPostgres; stop(): Pr
   // A run that is interrupted never gets to the hook below, and the server does not hear Ctrl-C.
   const killServer = (): void => {
     process.kill(postgres.pid, 'SIGQUIT');
+    rmSync(dataDir, { recursive: true, force: true });
   };
+  const exit = (): never => process.exit(1);
   process.once('exit', killServer);
+  process.once('SIGTERM', exit);
   return {
     postgres,
     async stop() {
       process.off('exit', killServer);
+      process.off('SIGTERM', exit);
       await postgres.stop();
       await rm(dataDir, { recursive: true, force: true });
     },

@@ -1,13 +1,12 @@
-// Plays keeper and workers of one node over plain data, with a database that can be taken away.
+// Asks the keeper's directory, with a database that can be taken away.
 // Must not need a real Postgres: that the reads are right is tested with the source.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Change, Consumer, Credential, Update } from '../../../gateway/core/model.ts';
+import type { Change, Credential, Update } from '../../../gateway/core/model.ts';
 import type { Identity } from '../../../gateway/core/plugin.ts';
-import { createDirectoryClient, type DirectoryClient } from '../../../gateway/sources/directory/client.ts';
 import {
   createDirectory,
   type Directory,
@@ -17,43 +16,9 @@ import { openSecret, sealSecret } from '../../../gateway/sources/secrets.ts';
 import { fakeClock } from '../../../gateway/testing/clock.ts';
 import { silentLog } from '../../support/database.ts';
 import { makeConsumer, makeCredential, remove, write } from '../../support/publish.ts';
+import { FakeReader, settle } from './directory-fixture.ts';
 
 const KEY = randomBytes(32);
-
-/** Is the database as the directory reads it, in the test's hand. */
-class FakeReader {
-  revision = 1;
-  isUp = true;
-  asked: string[] = [];
-  readonly consumers = new Map<string, Consumer>();
-  readonly credentials = new Map<string, Credential>();
-  /** Runs between the read and its answer. */
-  meanwhile: () => void = () => undefined;
-
-  add(consumer: Consumer, ...credentials: readonly Credential[]): Change[] {
-    this.consumers.set(consumer.id, consumer);
-    for (const credential of credentials) this.credentials.set(credential.id, credential);
-    return [write('consumer', consumer), ...credentials.map((each) => write('credential', each))];
-  }
-
-  readonly findCredential: DirectoryOptions['reader']['findCredential'] = async (type, lookup) => {
-    if (!this.isUp) throw new Error('down');
-    this.asked.push(lookup);
-    const credential = [...this.credentials.values()].find((each) => each.type === type && each.lookup === lookup);
-    const consumer = credential && this.consumers.get(credential.consumerId);
-    this.meanwhile();
-    return credential && consumer ? { credential, consumer } : undefined;
-  };
-
-  readonly readIdentities: DirectoryOptions['reader']['readIdentities'] = async (sink) => {
-    if (!this.isUp) throw new Error('down');
-    if (!sink.begin(this.revision, this.credentials.size)) return false;
-    sink.take([...this.consumers.values()].map((each) => write('consumer', each)));
-    sink.take([...this.credentials.values()].map((each) => write('credential', each)));
-    this.meanwhile();
-    return true;
-  };
-}
 
 describe('credentials directory', () => {
   const alice = makeConsumer('alice', { groups: ['gold'] });
@@ -313,134 +278,4 @@ describe('credentials directory', () => {
 
     assert.ok(found.every((each) => typeof each === 'object'));
   });
-
-  describe('over the wire to a worker', () => {
-    /** Joins a worker to a directory as processes do: JSON, one turn of the loop later, in order. */
-    function joinWorker(options: Partial<DirectoryOptions> & { clientTimeoutMs?: number } = {}): {
-      directory: Directory;
-      client: DirectoryClient;
-      questions: number[];
-    } {
-      const questions: number[] = [];
-      const { clientTimeoutMs = 5_000, ...rest } = options;
-      const client: DirectoryClient = createDirectoryClient({
-        clock: fakeClock(),
-        timeoutMs: clientTimeoutMs,
-        send: (message) => {
-          questions.push(message.asks.length);
-          setImmediate(() => directory.onMessage(1, JSON.parse(JSON.stringify(message))));
-        },
-      });
-      const directory = create({
-        send: (_, message) => {
-          setImmediate(() => client.onMessage(JSON.parse(JSON.stringify(message))));
-        },
-        ...rest,
-      });
-      directory.apply(reset());
-      directory.setConnected(true);
-      return { directory, client, questions };
-    }
-
-    it('answers the second time without a promise', async () => {
-      reader.add(alice, key);
-      const { client } = joinWorker();
-      await settle();
-
-      const first = client.findByCredential('key-auth', 'alice-key');
-      await first;
-      const second = client.findByCredential('key-auth', 'alice-key');
-
-      assert.ok(first instanceof Promise);
-      assert.deepEqual(second, { consumer: alice, credential: key });
-    });
-
-    it('asks once for many requests, and in one message for many credentials', async () => {
-      const { client, questions } = joinWorker();
-      await settle();
-
-      const lookups = ['a', 'b', 'a', 'c', 'b'];
-      const found = await Promise.all(lookups.map((lookup) => client.findByCredential('key-auth', lookup)));
-
-      assert.deepEqual(questions, [3]);
-      assert.deepEqual(found, [undefined, undefined, undefined, undefined, undefined]);
-    });
-
-    it('stops knowing a revoked credential, a changed consumer and an absence with the revision', async () => {
-      const second = makeCredential(alice, 'second-key');
-      reader.add(alice, key, second);
-      const { directory, client } = joinWorker();
-      await settle();
-      for (const lookup of ['alice-key', 'second-key', 'late-key']) await client.findByCredential('key-auth', lookup);
-
-      const late = makeCredential(alice, 'late-key');
-      directory.apply(
-        delta(remove('credential', key), write('consumer', { ...alice, groups: [] }), write('credential', late)),
-      );
-      await settle();
-
-      assert.equal(await client.findByCredential('key-auth', 'alice-key'), undefined);
-      assert.deepEqual((await client.findByCredential('key-auth', 'second-key'))?.consumer.groups, []);
-      assert.equal((await client.findByCredential('key-auth', 'late-key'))?.credential.id, late.id);
-    });
-
-    it('forgets all on a reset', async () => {
-      reader.add(alice, key);
-      const { directory, client } = joinWorker();
-      await settle();
-      await client.findByCredential('key-auth', 'alice-key');
-      reader.credentials.clear();
-
-      directory.apply(reset());
-      await settle();
-
-      assert.equal(await client.findByCredential('key-auth', 'alice-key'), undefined);
-    });
-
-    it('answers 503 with Retry-After for the unknown, and the known at once, while the database is away', async () => {
-      reader.add(alice, key);
-      const { directory, client } = joinWorker();
-      await settle();
-      await client.findByCredential('key-auth', 'alice-key');
-      directory.setConnected(false);
-
-      await assert.rejects(async () => client.findByCredential('key-auth', 'nobody'), {
-        code: 'CANNOT_VERIFY',
-        status: 503,
-        headers: { 'retry-after': '1' },
-      });
-      assert.deepEqual(client.findByCredential('key-auth', 'alice-key'), { consumer: alice, credential: key });
-    });
-
-    it('answers 503 when the keeper does not answer', async () => {
-      const client = createDirectoryClient({ send: () => undefined, clock: fakeClock(), timeoutMs: 5 });
-      // The client's own timer does not keep a process alive, and a test must not end for want of one.
-      const alive = setInterval(() => undefined, 1_000);
-
-      await assert.rejects(async () => client.findByCredential('key-auth', 'x'), { code: 'CANNOT_VERIFY' });
-      clearInterval(alive);
-    });
-
-    it('looks up nothing that no credential could be named', () => {
-      const { client, questions } = joinWorker();
-
-      assert.equal(client.findByCredential('jwt', 'x'.repeat(2_000)), undefined);
-      assert.deepEqual(questions, []);
-    });
-
-    it('answers who waits when it is closed', async () => {
-      const { client } = joinWorker();
-      const waiting = client.findByCredential('key-auth', 'x');
-
-      client.close();
-
-      await assert.rejects(async () => waiting, { code: 'CANNOT_VERIFY' });
-      assert.throws(() => client.findByCredential('key-auth', 'y'), { code: 'CANNOT_VERIFY' });
-    });
-  });
 });
-
-/** Lets every message and every read that is under way arrive. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-}
