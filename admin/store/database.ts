@@ -25,13 +25,11 @@ const LOST: ReadonlySet<string> = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   '25006', // read only: a standby
-  '53300', // too many connections
   '55P03', // lock not available
-  '57014', // cancelled
-  '57P01', // shutting down
-  '57P02', // crashed
-  '57P03', // starting up
 ]);
+
+/** Classes of faults that lie with the database and not with what it was asked: connection, resources, operator, system. */
+const LOST_CLASSES = ['08', '53', '57', '58'];
 
 /** Runs statements. Both ways throw DATABASE_UNAVAILABLE when the database cannot be reached. */
 export interface Database {
@@ -95,7 +93,7 @@ function readFailure(error: unknown): AdminError | undefined {
   const state = typeof code === 'string' ? code : '';
   const isLost =
     LOST.has(state) ||
-    state.startsWith('08') ||
+    LOST_CLASSES.some((prefix) => /^[0-9A-Z]{5}$/.test(state) && state.startsWith(prefix)) ||
     error.name === 'KnexTimeoutError' ||
     /connection (terminated|ended)|not queryable|timeout/i.test(error.message);
   if (isLost) {
