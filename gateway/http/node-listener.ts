@@ -59,27 +59,36 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.maxConnections = limits.maxConnections;
 
-  const idle = new Set<Socket>();
+  /** Open connections with the responses that are owed on each, oldest first. */
+  const owed = new Map<Socket, ServerResponse[]>();
   server.on('connection', (socket) => {
-    idle.add(socket);
-    socket.once('close', () => idle.delete(socket));
+    owed.set(socket, []);
+    socket.once('close', () => owed.delete(socket));
   });
 
   const receive = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const { socket } = request;
-    idle.delete(socket);
-    response.once('close', () => {
-      if (!socket.destroyed) idle.add(socket);
-    });
+    const responses = owed.get(request.socket);
+    responses?.push(response);
     const framing = readFraming(request.rawHeaders, request.httpVersion);
     if (!framing.ok) {
-      refuse(request.socket, 400, framing.detail);
+      // By the response, not the socket: answers to requests sent before this one come first.
+      const body = problemOf(400, framing.detail);
+      response.shouldKeepAlive = false;
+      response
+        .writeHead(400, ['Content-Type', 'application/problem+json', 'Content-Length', String(body.length)])
+        .end(body);
       return;
     }
     const body = framing.hasBody
       ? new NodeBody(request, response, { length: framing.length, expectsContinue })
       : undefined;
-    response.on('finish', () => endBody(request));
+    if (body) response.once('finish', () => endBody(request));
+    const outgoing = new NodeResponse(request, response, () => isDraining);
+    // One listener for all that follows the end of a response: each costs on every request.
+    response.once('close', () => {
+      responses?.shift();
+      outgoing.closed();
+    });
     options.handler(
       {
         method: request.method ?? '',
@@ -91,7 +100,7 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
         localPort: request.socket.localPort ?? 0,
         isTls: false,
       },
-      new NodeResponse(request, response, () => isDraining),
+      outgoing,
     );
   };
 
@@ -106,6 +115,12 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   );
   server.on('connect', (_request, socket: Socket) => refuse(socket, 405, 'CONNECT is not supported'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const [response, ...more] = owed.get(socket) ?? [];
+    // An answer to something sent before is under way: another one now would be taken for it.
+    if (more.length > 0 || response?.headersSent) {
+      socket.destroy();
+      return;
+    }
     const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'the request is not valid HTTP/1.1'];
     refuse(socket, status, detail);
   });
@@ -115,7 +130,7 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     async drain() {
       isDraining = true;
       const timer = setTimeout(() => {
-        for (const socket of idle) socket.destroy();
+        for (const [socket, responses] of owed) if (responses.length === 0) socket.destroy();
       }, IDLE_GRACE_MS);
       await close(server);
       clearTimeout(timer);
@@ -123,7 +138,7 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     close() {
       const closed = close(server);
       server.closeAllConnections();
-      for (const socket of idle) socket.destroy();
+      for (const socket of owed.keys()) socket.destroy();
       return closed;
     },
   };
@@ -147,13 +162,22 @@ function refuse(socket: Socket, status: number, detail: string): void {
     socket.destroy();
     return;
   }
-  const reason = REASONS[status] ?? 'Bad Request';
-  const body = JSON.stringify({ type: 'about:blank', title: reason, status, detail, code: 'REQUEST_MALFORMED' });
+  const body = problemOf(status, detail);
   socket.end(
-    `HTTP/1.1 ${status} ${reason}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n` +
+    `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n` +
       `Connection: close\r\n\r\n${body}`,
     () => socket.destroySoon(),
   );
+}
+
+function problemOf(status: number, detail: string): string {
+  return JSON.stringify({
+    type: 'urn:sallyport:error:request-malformed',
+    title: REASONS[status],
+    status,
+    detail,
+    code: 'REQUEST_MALFORMED',
+  });
 }
 
 /** Reads the rest of a body that the answer did not wait for, within bounds; else closes the connection. */
@@ -198,6 +222,7 @@ class NodeResponse implements OutgoingResponse {
   readonly #response: ServerResponse;
   readonly #isDraining: () => boolean;
   #length: number | undefined;
+  #whenClosed: ((isComplete: boolean) => void) | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, isDraining: () => boolean) {
     this.#request = request;
@@ -241,6 +266,10 @@ class NodeResponse implements OutgoingResponse {
   }
 
   onClose(callback: (isComplete: boolean) => void): void {
-    this.#response.once('close', () => callback(this.#response.writableFinished));
+    this.#whenClosed = callback;
+  }
+
+  closed(): void {
+    this.#whenClosed?.(this.#response.writableFinished);
   }
 }

@@ -215,6 +215,16 @@ const HOST = /^(?:[a-z0-9_.-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
  * @throws HOST_INVALID when it is absent or could be read in two ways (user info, spaces, paths). @see RFC 9112 section 3.2
  */
 export function readHost(host: string | undefined): string {
+  if (host !== undefined && host !== '' && host === lastHost.sent) return lastHost.read;
+  const read = parseHost(host);
+  // Requests come in runs for one host; one remembered is nearly as good as many, and needs no bound.
+  lastHost = { sent: host ?? '', read };
+  return read;
+}
+
+let lastHost = { sent: '', read: '' };
+
+function parseHost(host: string | undefined): string {
   const lower = host?.toLowerCase();
   if (lower === undefined || lower === '') throw new GatewayError('HOST_INVALID', 'the Host header is missing');
   const match = HOST.exec(lower);
