@@ -84,8 +84,8 @@ export interface WriteOptions<Value> {
   readonly action: string;
   readonly summary: string;
   readonly change: DraftChange<Value>;
-  /** Builds the answer of a write that was done. */
-  readonly answer: (value: Value) => Answer;
+  /** Builds the answer of a write that was done; `isChanged` tells whether it made the revision. */
+  readonly answer: (value: Value, revision: number, isChanged: boolean) => Answer;
   readonly locate?: (problem: EntityProblem) => string;
 }
 
@@ -101,7 +101,7 @@ export async function answerWrite<Value>(call: Call, options: WriteOptions<Value
     ...(options.locate === undefined ? {} : { locate: options.locate }),
   });
   if (dryRun) return { status: 200, body: { isDryRun: true, ...showChanges(changes), problems: [] }, revision };
-  const answer = { ...options.answer(value), revision };
+  const answer = { ...options.answer(value, revision, changes.length > 0), revision };
   if (wait === 'applied') await nodes.waitFor(revision, waitMs, answer.body);
   return answer;
 }

@@ -47,6 +47,7 @@ export const REVISION_ROUTES: readonly RouteSpec[] = [
     path: `${PATH}/:number/rollback`,
     role: 'editor',
     summary: 'Make a new revision that equals this one',
+    status: 201,
     gives: 'Diff',
     query: WRITE_QUERY,
     handle: rollback,
@@ -94,7 +95,10 @@ async function rollback(call: Call): Promise<Answer> {
       return undone.map(buildDiff);
     },
     locate: (problem) => `/${problem.kind}s/${problem.id}${problem.pointer}`,
-    answer: (changes) => ({ body: { rolledBackTo: number, ...showChanges(changes) } }),
+    answer: (changes, revision, isChanged) => ({
+      ...(isChanged ? { status: 201, location: `${PATH}/${revision}` } : {}),
+      body: { rolledBackTo: number, ...showChanges(changes) },
+    }),
   });
 }
 

@@ -185,7 +185,8 @@ describe('admin configuration', () => {
     const listed = await admin.expect(200, 'GET', '/v1/revisions?limit=2');
     const diff = await admin.expect(200, 'GET', '/v1/revisions/2/diff');
     const across = await admin.expect(200, 'GET', '/v1/revisions/4/diff?against=1');
-    const rolled = await admin.expect(200, 'POST', '/v1/revisions/1/rollback');
+    const rolled = await admin.expect(201, 'POST', '/v1/revisions/1/rollback');
+    await admin.expect(200, 'POST', '/v1/revisions/5/rollback');
     const after = await admin.expect(200, 'GET', '/v1/config');
 
     assert.deepEqual(
@@ -195,7 +196,7 @@ describe('admin configuration', () => {
     const [change] = diff.body['changes'] as { diff: unknown }[];
     assert.deepEqual(change?.diff, [{ pointer: '/tags', before: [], after: ['x'] }]);
     assert.deepEqual(countsOf(across), { create: 0, update: 2, delete: 5 });
-    assert.equal(rolled.headers.get('sallyport-revision'), '5');
+    assert.equal(rolled.headers.get('location'), '/v1/revisions/5');
     assert.deepEqual(after.body, before.body);
     await admin.expect(404, 'POST', '/v1/revisions/99/rollback');
     await admin.expect(404, 'GET', '/v1/revisions/none');
