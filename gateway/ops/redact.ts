@@ -21,9 +21,14 @@ function copyObject(source: object, depth: number): Record<string, unknown> {
   let items = 0;
   for (const [name, value] of Object.entries(source)) {
     if (++items > MAX_ITEMS) break;
-    copy[name] = SECRET_NAME.test(name) && typeof value !== 'boolean' ? BLANK : copyValue(value, depth + 1);
+    copy[name] = isSecret(name, value) ? BLANK : copyValue(value, depth + 1);
   }
   return copy;
+}
+
+/** A number or a claim under such a name is a count of them, not one of them. */
+function isSecret(name: string, value: unknown): boolean {
+  return SECRET_NAME.test(name) && typeof value !== 'boolean' && typeof value !== 'number';
 }
 
 function copyValue(value: unknown, depth: number): unknown {

@@ -1,0 +1,299 @@
+// The keeper of a node: leads the workers, owns the document in force, reports to the control plane.
+// Must not be on the way of a request, and must not run plugin code.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { type DocumentState, listChanges } from '../../../core/config.ts';
+import type { Update } from '../../../core/model.ts';
+import { createClock } from '../../../ops/clock.ts';
+import { createDeferred } from '../../../ops/deferred.ts';
+import { createLog, type Log } from '../../../ops/log.ts';
+import { type StatusServer, startStatus } from '../../../ops/status.ts';
+import { toUrl } from '../../../ops/urls.ts';
+import { COMPILED_KINDS } from '../../../sources/postgres/document.ts';
+import type { ToKeeper } from '../messages.ts';
+import type { NodeSettings } from '../settings.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { KeeperFailure, toFailure } from './failure.ts';
+import { createFleet, type Fleet } from './fleet.ts';
+import type { Member } from './member.ts';
+import { Observer } from './observer.ts';
+import { type KeeperParts, openParts } from './parts.ts';
+import { Publisher, type RevisionRefusal } from './publisher.ts';
+
+export { KeeperFailure } from './failure.ts';
+
+/** Is what a keeper is made of. */
+export interface KeeperOptions {
+  readonly settings: NodeSettings;
+  /** 32 bytes that open sealed secrets; not told to workers. */
+  readonly secretKey: Uint8Array;
+  /** Is known as soon as the database runs. */
+  readonly databaseUrl: Promise<string>;
+}
+
+/** Is a running keeper. */
+export interface Keeper {
+  /** Gives the URLs of proxy and status port as soon as the first worker serves. Rejects with `failed`. */
+  readonly ready: Promise<Readonly<Record<string, string>>>;
+  /** Rejects when the node cannot start. @throws KeeperFailure */
+  readonly failed: Promise<never>;
+  /** Finishes: /readyz fails, workers drain, the control plane is told. */
+  drain(): Promise<void>;
+  /** Ends the workers at once. */
+  kill(): void;
+  /** Makes plugins reopen their files. */
+  reopen(): void;
+}
+
+/** How long the database may take at the start before the last good copy on disk serves instead. */
+const DISK_PATIENCE_MS = 1_000;
+/** How often the report to the control plane is renewed; a node counts as gone after three times as long. */
+const REPORT_INTERVAL_MS = 5_000;
+/** What a worker gets beyond the drain time to close what it opened. */
+const DRAIN_GRACE_MS = 2_000;
+const WORKER_FILE = fileURLToPath(new URL('../worker/worker-main.js', import.meta.url));
+
+/** Starts a node in this process and its workers. */
+export function startKeeper(options: KeeperOptions): Keeper {
+  return new NodeKeeper(options);
+}
+
+class NodeKeeper implements Keeper {
+  readonly ready: Promise<Readonly<Record<string, string>>>;
+  readonly failed: Promise<never>;
+  readonly #settings: NodeSettings;
+  readonly #clock = createClock();
+  readonly #log: Log;
+  readonly #fleet: Fleet;
+  readonly #parts: KeeperParts;
+  readonly #publisher: Publisher<Member>;
+  readonly #observer: Observer;
+  readonly #firstNews = createDeferred<void>();
+  readonly #failure = createDeferred<never>();
+  readonly #serving = createDeferred<Readonly<Record<string, string>>>();
+  #offeredSource: 'live' | 'disk' = 'live';
+  #status: StatusServer | undefined;
+  #controlPlane: ControlPlane | undefined;
+  #reportTimer: NodeJS.Timeout | undefined;
+  #isUnconfigured = false;
+  #isDraining = false;
+  #port: number;
+  #boundPort: number | undefined;
+
+  constructor({ settings, databaseUrl, secretKey }: KeeperOptions) {
+    this.#settings = settings;
+    this.#port = settings.proxyListen.port;
+    this.#log = createLog({ level: settings.logLevel, fields: { process: 'keeper' } });
+    this.failed = this.#failure.promise;
+    this.ready = Promise.race([this.failed, this.#serving.promise]);
+    this.#parts = openParts({
+      settings,
+      secretKey,
+      clock: this.#clock,
+      log: this.#log,
+      send: (workerId, message) => this.#findMember(workerId)?.send(message),
+    });
+    this.#publisher = new Publisher({
+      clock: this.#clock,
+      log: this.#log,
+      onCommitted: (document, update) => this.#takeCommitted(document, update),
+      onRefused: (refusal) => this.#takeRefusal(refusal),
+      onJoined: (member) => {
+        member.state = 'joined';
+        this.#openListeners();
+      },
+    });
+    this.#fleet = createFleet({
+      size: settings.workers,
+      workerFile: WORKER_FILE,
+      clock: this.#clock,
+      log: this.#log,
+      onMessage: (member, message) => this.#hear(member, message),
+      onGone: (member) => this.#bury(member),
+    });
+    this.#observer = new Observer({ settings, clock: this.#clock, fleet: this.#fleet, publisher: this.#publisher });
+    this.#boot(databaseUrl).catch((error: unknown) => this.#failure.reject(toFailure('start', error)));
+  }
+
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    clearInterval(this.#reportTimer);
+    this.#log.debug('draining', { drainMs: this.#settings.drainMs });
+    await this.#fleet.drain(this.#settings.drainMs + DRAIN_GRACE_MS);
+    await this.#controlPlane?.close();
+    await this.#parts.close();
+    await this.#status?.close();
+    this.#observer.close();
+    this.#log.flush();
+  }
+
+  kill(): void {
+    this.#isDraining = true;
+    clearInterval(this.#reportTimer);
+    this.#fleet.kill();
+    this.#log.flush();
+  }
+
+  reopen(): void {
+    for (const member of this.#fleet.members) member.send({ channel: 'reopen' });
+  }
+
+  async #boot(databaseUrl: Promise<string>): Promise<void> {
+    this.#fleet.start();
+    await this.#openStatus();
+    const disk = this.#serveFromDiskUnlessFed(this.#parts.loadCredentials());
+    const url = await databaseUrl;
+    if (this.#isDraining) return;
+    this.#controlPlane = await this.#parts.connect(url, {
+      // Consumers and credentials are looked up, not compiled: they went to the directory.
+      onUpdate: ({ changes, ...update }) =>
+        this.#offer({ ...update, changes: changes.filter(({ kind }) => COMPILED_KINDS.includes(kind)) }, 'live'),
+      onContact: (isInContact) => this.#takeContact(isInContact),
+    });
+    this.#reportTimer = setInterval(() => this.#report(), REPORT_INTERVAL_MS);
+
+    // By then there is a document, or none is to be had for now: rather say so to clients than refuse their connections.
+    await disk;
+    await this.#waitForFeed();
+    this.#isUnconfigured = this.#publisher.offeredRevision === undefined;
+    if (this.#isUnconfigured) this.#log.warn('there is no configuration yet: no database, and no copy on disk');
+    this.#openListeners();
+  }
+
+  async #openStatus(): Promise<void> {
+    const { host, port } = this.#settings.statusListen;
+    try {
+      this.#status = await startStatus({
+        host,
+        port,
+        readReadiness: () => this.#observer.readReadiness(this.#isDraining),
+        writeMetrics: () => this.#observer.writeMetrics(),
+      });
+    } catch (error) {
+      throw toFailure('status', error);
+    }
+  }
+
+  async #serveFromDiskUnlessFed(credentials: Promise<void>): Promise<void> {
+    await this.#waitForFeed();
+    if (this.#publisher.offeredRevision !== undefined) return;
+    const [copy] = await Promise.all([this.#parts.lastGood.load(), credentials]);
+    if (copy === undefined || this.#publisher.offeredRevision !== undefined) return;
+    const { revision } = copy.update;
+    this.#log.warn('the database is out of reach: the last good copy on disk serves', { revision });
+    this.#observer.takeCopy(this.#clock.wallMs() - copy.savedAtMs);
+    this.#offer(copy.update, 'disk');
+  }
+
+  /** Resolves when a first update came, the database does not answer, or the patience is over. */
+  async #waitForFeed(): Promise<void> {
+    await Promise.race([this.#firstNews.promise, delay(DISK_PATIENCE_MS, undefined, { ref: false })]);
+  }
+
+  #offer(update: Update, source: 'live' | 'disk'): void {
+    this.#offeredSource = source;
+    this.#firstNews.resolve();
+    this.#publisher.offer(update);
+  }
+
+  #takeContact(isInContact: boolean): void {
+    this.#observer.takeContact(isInContact);
+    if (!isInContact) this.#firstNews.resolve();
+  }
+
+  #hear(member: Member, message: ToKeeper): void {
+    switch (message.channel) {
+      case 'booted':
+        member.send({ channel: 'start', settings: this.#settings });
+        break;
+      case 'started':
+        member.state = 'waiting';
+        this.#publisher.join(member);
+        // The first revision is compiled by all workers at once, not by the quickest alone.
+        if (![...this.#fleet.members].some(({ state }) => state === 'booting')) this.#publisher.open();
+        break;
+      case 'listening':
+        this.#takeListening(member, message.port);
+        break;
+      case 'failed':
+        this.#takeFailure(member, message);
+        break;
+      case 'ailing':
+        this.#fleet.relieve(member);
+        break;
+      case 'report':
+        this.#observer.takeReport(member, message.report);
+        break;
+      case 'metrics':
+        this.#observer.takeMetrics(member, message);
+        break;
+      case 'limits':
+      case 'directory':
+        this.#parts.hear(member.worker.id, message);
+        break;
+      default:
+    }
+  }
+
+  #takeListening(member: Member, port: number): void {
+    this.#boundPort = port;
+    if (member.state === 'opening') member.state = 'serving';
+    this.#fleet.markServing(member);
+    this.#log.debug('a worker serves', { slot: member.slot, workerPid: member.pid });
+    this.#report();
+    const { proxyListen } = this.#settings;
+    this.#serving.resolve({
+      proxy: toUrl(proxyListen.host, port),
+      status: toUrl(this.#status?.host ?? '', this.#status?.port ?? 0),
+    });
+  }
+
+  #takeFailure(member: Member, { step, code, message }: Extract<ToKeeper, { readonly channel: 'failed' }>): void {
+    if (this.#boundPort === undefined) {
+      this.#failure.reject(new KeeperFailure(step === 'listen' ? 'proxy' : 'start', code, message));
+    } else member.replace(`it cannot ${step}: ${message}`);
+  }
+
+  #bury(member: Member): void {
+    this.#publisher.leave(member);
+    this.#publisher.open();
+    this.#observer.forget(member);
+    this.#parts.workerGone(member.worker.id);
+    // With the last worker the socket is closed; the next ones must find the same port, also when it was a free one.
+    if (this.#fleet.members.size === 0) this.#port = this.#boundPort ?? this.#port;
+    if (!this.#isDraining) this.#report();
+  }
+
+  #openListeners(): void {
+    if (this.#publisher.document === undefined && !this.#isUnconfigured) return;
+    for (const member of this.#fleet.members) {
+      if (member.state !== 'joined') continue;
+      member.state = 'opening';
+      member.send({ channel: 'listen', port: this.#port });
+    }
+  }
+
+  #takeCommitted(document: DocumentState, update: Update): void {
+    const source = this.#offeredSource;
+    this.#observer.source = source;
+    this.#openListeners();
+    this.#report();
+    this.#log.info('revision in force', { revision: document.revision, source, changes: update.changes.length });
+    if (source === 'live') this.#parts.lastGood.save(document.revision, () => listChanges(document));
+  }
+
+  #takeRefusal(refusal: RevisionRefusal): void {
+    this.#observer.rejectedSnapshots++;
+    this.#log.error('revision refused; the one in force goes on serving', { ...refusal });
+    this.#report();
+  }
+
+  #report(): void {
+    this.#controlPlane?.report(this.#observer.buildStatus());
+  }
+
+  #findMember(workerId: number): Member | undefined {
+    return [...this.#fleet.members].find((member) => member.worker.id === workerId);
+  }
+}

@@ -1,0 +1,68 @@
+// What a keeper tells about its node as metrics: revisions, workers, memory, event loops.
+// Must not ask anybody: it gets facts and gives families.
+import type { FamilyData, SeriesData } from '../../../ops/metrics.ts';
+
+/** Is what there is to tell of a node. */
+export interface NodeFacts {
+  readonly nodeName: string;
+  readonly version: string;
+  readonly servedRevision: number;
+  readonly offeredRevision: number;
+  readonly rejectedSnapshots: number;
+  readonly workerDeaths: number;
+  readonly workersServing: number;
+  readonly isFromDisk: boolean;
+  readonly processes: readonly { readonly name: string; readonly loopDelayMs: number; readonly rssBytes: number }[];
+}
+
+/** Gives the families of a node. */
+export function listNodeFamilies(facts: NodeFacts): readonly FamilyData[] {
+  const processes = (read: (process: NodeFacts['processes'][number]) => number): readonly SeriesData[] =>
+    facts.processes.map((process) => ({ labels: [process.name], value: read(process) }));
+  return [
+    gauge(
+      'sallyport_node_info',
+      'Is 1; the labels say which node this is.',
+      ['node', 'version'],
+      [{ labels: [facts.nodeName, facts.version], value: 1 }],
+    ),
+    gauge(
+      'sallyport_revision',
+      'Revision that all workers serve, and the newest offered.',
+      ['state'],
+      [
+        { labels: ['served'], value: facts.servedRevision },
+        { labels: ['offered'], value: facts.offeredRevision },
+      ],
+    ),
+    gauge(
+      'sallyport_snapshot_from_disk',
+      'Is 1 while the last good copy on disk serves.',
+      [],
+      [{ labels: [], value: facts.isFromDisk ? 1 : 0 }],
+    ),
+    counter('sallyport_snapshot_rejected_total', 'Revisions refused.', facts.rejectedSnapshots),
+    gauge('sallyport_workers', 'Workers that serve.', [], [{ labels: [], value: facts.workersServing }]),
+    counter('sallyport_worker_deaths_total', 'Workers that ended unasked.', facts.workerDeaths),
+    gauge(
+      'sallyport_event_loop_delay_seconds',
+      'Delay of the event loop in the last second, 99th percentile.',
+      ['process'],
+      processes(({ loopDelayMs }) => loopDelayMs / 1_000),
+    ),
+    gauge(
+      'sallyport_resident_memory_bytes',
+      'Resident memory.',
+      ['process'],
+      processes(({ rssBytes }) => rssBytes),
+    ),
+  ];
+}
+
+function gauge(name: string, help: string, labelNames: readonly string[], series: readonly SeriesData[]): FamilyData {
+  return { type: 'gauge', name, help, labelNames, series };
+}
+
+function counter(name: string, help: string, value: number): FamilyData {
+  return { type: 'counter', name, help, labelNames: [], series: [{ labels: [], value }] };
+}

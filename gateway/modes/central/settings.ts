@@ -1,0 +1,19 @@
+// What a central node needs to know from its operator; workers get it from their keeper.
+// Must not read the environment.
+
+/** Is what a node is told at its start. */
+export interface NodeSettings {
+  readonly nodeName: string;
+  readonly version: string;
+  readonly proxyListen: { readonly host: string; readonly port: number };
+  readonly statusListen: { readonly host: string; readonly port: number };
+  readonly dataDir: string;
+  readonly workers: number;
+  readonly drainMs: number;
+  readonly logLevel: string;
+  readonly trustedProxies: readonly string[];
+  readonly pluginDirs: readonly string[];
+  readonly maxConnections: number;
+  readonly headersTimeoutMs: number;
+  readonly keepAliveMs: number;
+}

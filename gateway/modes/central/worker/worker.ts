@@ -1,0 +1,236 @@
+// A worker: listener, engine and plugins in a process of its own, led by its keeper over IPC.
+// Must not load a database driver or decide anything that concerns more than this process.
+import cluster from 'node:cluster';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EntityProblem } from '../../../core/check.ts';
+import { createEngine, type Engine, type Prepared } from '../../../core/engine.ts';
+import type { Problem } from '../../../core/errors.ts';
+import type { Change, Update } from '../../../core/model.ts';
+import type { Listener } from '../../../core/ports.ts';
+import { createNodeListener } from '../../../http/node-listener.ts';
+import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
+import { startLoopMeter } from '../../../ops/loop-delay.ts';
+import { LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
+import type { NodeSettings } from '../settings.ts';
+import { listPluginFamilies } from './plugin-metrics.ts';
+import { createWorkerPorts, type WorkerPorts } from './ports.ts';
+
+const BEAT_INTERVAL_MS = 1_000;
+/** Plugin costs and target health change slowly and are read by people. */
+const REPORT_INTERVAL_BEATS = 3;
+
+/** Sends a message to the keeper; one that is gone does not hear it. */
+type Send = (message: ToKeeper) => void;
+
+/** Runs the worker side of a node in this process, until the keeper says drain or is gone. */
+export function runWorker(): void {
+  const send: Send = (message) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
+  let part: WorkerProcess | undefined;
+
+  process.on('message', (message: ToWorker) => {
+    if (message.channel === 'start') {
+      startProcess(message.settings, send).then(
+        (started) => {
+          part = started;
+          send({ channel: 'started' });
+        },
+        (error: unknown) => failStart(error, send),
+      );
+    } else if (part !== undefined) part.hear(message);
+    // Nothing was accepted yet, so there is nothing to finish.
+    else if (message.channel === 'drain') process.exit(0);
+  });
+  // A signal to the whole group (a terminal's Ctrl-C, systemd) is the keeper's affair: it tells us when to drain.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  process.on('SIGHUP', () => undefined);
+  cluster.worker?.on('disconnect', () => {
+    // Without this mark node:cluster would end the process at once, with requests in flight.
+    if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+    if (part === undefined) process.exit(0);
+    part.drain();
+  });
+  send({ channel: 'booted' });
+}
+
+async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerProcess> {
+  const ports = createWorkerPorts(settings, send);
+  const plugins = await loadPlugins([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
+  const engine = createEngine({ ports, plugins, trustedProxies: settings.trustedProxies });
+  const started = new WorkerProcess({ settings, ports, engine, send });
+  // What a plugin throws where nobody catches it, such as in a timer, may have left this process half broken: it goes on
+  // serving only until another has taken its place.
+  const ail = (what: string) => (error: unknown) => {
+    ports.log.error(what, { error });
+    send({ channel: 'ailing', reason: what });
+  };
+  process.on('uncaughtException', ail('something was thrown that nobody caught'));
+  process.on('unhandledRejection', ail('a promise was rejected that nobody watched'));
+  return started;
+}
+
+function failStart(error: unknown, send: Send): void {
+  const message = error instanceof Error ? error.message : String(error);
+  send({ channel: 'failed', step: 'start', code: codeOf(error), message });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'FAILED';
+}
+
+interface WorkerParts {
+  readonly settings: NodeSettings;
+  readonly ports: WorkerPorts;
+  readonly engine: Engine;
+  readonly send: Send;
+}
+
+/** Owns listener and engine, and does what the keeper says. */
+class WorkerProcess {
+  readonly #parts: WorkerParts;
+  readonly #beat: NodeJS.Timeout;
+  readonly #loopMeter = startLoopMeter();
+  #beats = 0;
+  #changes: Change[] = [];
+  #prepared: Prepared | undefined;
+  #listener: Listener | undefined;
+  #isDraining = false;
+
+  constructor(parts: WorkerParts) {
+    this.#parts = parts;
+    this.#beat = setInterval(() => this.#sendBeat(), BEAT_INTERVAL_MS);
+  }
+
+  hear(message: ToWorker): void {
+    const { ports } = this.#parts;
+    switch (message.channel) {
+      case 'update':
+        this.#takePart(message);
+        break;
+      case 'commit':
+        this.#commit(message.revision);
+        break;
+      case 'discard':
+        if (this.#prepared?.ok) this.#prepared.discard();
+        this.#prepared = undefined;
+        break;
+      case 'listen':
+        this.#listen(message.port).catch((error: unknown) => this.#failListen(error));
+        break;
+      case 'drain':
+        this.drain();
+        break;
+      case 'reopen':
+        ports.reopen();
+        break;
+      case 'metrics':
+        this.#sendMetrics(message.id).catch((error: unknown) => ports.log.warn('metrics were not sent', { error }));
+        break;
+      case 'start':
+        break;
+      default:
+        ports.hear(message);
+    }
+  }
+
+  /** Lets requests in flight finish within the drain time, then ends the process. */
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    const { ports } = this.#parts;
+    this.#finish()
+      .catch((error: unknown) => ports.log.error('draining failed', { error }))
+      .finally(() => {
+        ports.log.flush();
+        process.exit(0);
+      });
+  }
+
+  async #finish(): Promise<void> {
+    const { settings, engine, ports } = this.#parts;
+    const listener = this.#listener;
+    if (listener !== undefined) {
+      const deadline = setTimeout(() => {
+        ports.log.warn('requests were cut off: the drain time is over', { drainMs: settings.drainMs });
+        listener.close().catch(() => undefined);
+      }, settings.drainMs);
+      await listener.drain().finally(() => clearTimeout(deadline));
+    }
+    await engine.close();
+    // The last counts, so that the sums of the node miss nothing.
+    await this.#sendMetrics(LAST_METRICS);
+    clearInterval(this.#beat);
+    this.#loopMeter.close();
+    await ports.close();
+  }
+
+  #takePart(part: UpdatePart): void {
+    for (const change of part.changes) this.#changes.push(change);
+    if (!part.isLast) return;
+    const update: Update = { revision: part.revision, isReset: part.isReset, changes: this.#changes };
+    this.#changes = [];
+    this.#prepare(update).catch((error: unknown) => {
+      const message = error instanceof Error ? error.message : String(error);
+      const problems = [{ pointer: '', code: 'INTERNAL', message }];
+      this.#parts.send({ channel: 'prepared', revision: update.revision, problems });
+    });
+  }
+
+  async #prepare(update: Update): Promise<void> {
+    const prepared = await this.#parts.engine.prepare(update);
+    this.#prepared = prepared;
+    const problems = prepared.ok ? [] : prepared.problems.slice(0, MAX_PROBLEMS).map(pointAbsolutely);
+    this.#parts.send({ channel: 'prepared', revision: update.revision, problems });
+  }
+
+  #commit(revision: number): void {
+    if (this.#prepared?.ok && this.#prepared.revision === revision) this.#prepared.commit();
+    this.#prepared = undefined;
+    this.#parts.send({ channel: 'committed', revision });
+  }
+
+  async #listen(port: number): Promise<void> {
+    const { settings, engine, send } = this.#parts;
+    if (this.#listener !== undefined || this.#isDraining) return;
+    const { maxConnections, headersTimeoutMs, keepAliveMs } = settings;
+    this.#listener = createNodeListener({
+      host: settings.proxyListen.host,
+      port,
+      limits: { maxConnections, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
+      handler: engine.handle,
+    });
+    const address = await this.#listener.listen();
+    send({ channel: 'listening', ...address });
+  }
+
+  #failListen(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#parts.send({ channel: 'failed', step: 'listen', code: codeOf(error), message });
+  }
+
+  #sendBeat(): void {
+    const { send, engine } = this.#parts;
+    send({ channel: 'beat', loopDelayMs: this.#loopMeter.read(), rssBytes: process.memoryUsage.rss() });
+    if (this.#beats++ % REPORT_INTERVAL_BEATS !== 0) return;
+    send({ channel: 'report', report: { targets: engine.health(), plugins: engine.stats() } });
+  }
+
+  async #sendMetrics(id: number): Promise<void> {
+    const { send, ports, engine } = this.#parts;
+    for (const family of ports.metrics.exportMetrics()) {
+      send({ channel: 'metrics', id, family });
+      await nextTurn();
+    }
+    for (const family of listPluginFamilies(engine.stats())) send({ channel: 'metrics', id, family });
+    send({ channel: 'metrics', id, family: null });
+  }
+}
+
+/** Most problems of one refusal that travel; whoever reads them mends the first. */
+const MAX_PROBLEMS = 100;
+
+function pointAbsolutely({ kind, id, pointer, code, message }: EntityProblem): Problem {
+  return { pointer: `/${kind}s/${id}${pointer}`, code, message };
+}

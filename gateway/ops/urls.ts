@@ -1,0 +1,7 @@
+// Addresses as URLs.
+// Must not parse one.
+
+/** Writes the URL of an address; an IPv6 host gets its brackets. */
+export function toUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
