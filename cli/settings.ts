@@ -172,11 +172,11 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
   ),
   logLevel: {
     name: 'SALLYPORT_LOG_LEVEL',
-    defaultText: 'info',
+    defaultText: 'info, in a terminal warn',
     description: "Least level of the gateway's own log (JSON lines on stderr): debug, info, warn, error or silent.",
     example: 'debug',
     parse: parseLogLevel,
-    fallback: () => 'info',
+    fallback: () => (process.stderr.isTTY ? 'warn' : 'info'),
   },
   trustedProxies: {
     name: 'SALLYPORT_TRUSTED_PROXIES',

@@ -1,0 +1,90 @@
+// How `apply` and `export` speak to the admin REST: one bounded call, problems turned into readable lines.
+// Must not know a resource beyond the path it is given.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CommandError } from './output.ts';
+import type { Settings } from './settings.ts';
+
+/** Is one call. */
+export interface AdminCall {
+  readonly method: 'GET' | 'PUT';
+  readonly path: string;
+  readonly accept?: string;
+  readonly body?: { readonly type: string; readonly text: string };
+}
+
+interface ProblemAnswer {
+  readonly title?: string;
+  readonly detail?: string;
+  readonly problems?: readonly { readonly pointer: string; readonly message: string }[];
+}
+
+/** A replacement of ten thousand apis takes seconds; nothing takes a minute. */
+const TIMEOUT_MS = 120_000;
+
+/** Calls the admin REST and gives the body of a good answer. @throws CommandError with every problem, one a line. */
+export async function callAdmin(settings: Settings, call: AdminCall): Promise<string> {
+  const url = new URL(call.path, `${settings.adminUrl.replace(/\/+$/, '')}/`);
+  const token = await readToken(settings);
+  const headers = {
+    authorization: `Bearer ${token}`,
+    accept: call.accept ?? 'application/json',
+    ...(call.body === undefined ? {} : { 'content-type': call.body.type }),
+  };
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: call.method,
+      headers,
+      body: call.body?.text ?? null,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw new CommandError(
+      `cannot reach the admin service at ${url.origin} (${readReason(error)}); is it running? See SALLYPORT_ADMIN_URL`,
+    );
+  }
+  const text = await response.text();
+  if (!response.ok) throw new CommandError(describeRefusal(response.status, text));
+  return text;
+}
+
+/** Writes a list of problems, each with the place it points at. */
+export function describeProblems(problems: readonly { readonly pointer: string; readonly message: string }[]): string {
+  return problems.map(({ pointer, message }) => `  ${pointer === '' ? '/' : pointer}: ${message}`).join('\n');
+}
+
+async function readToken(settings: Settings): Promise<string> {
+  if (settings.adminToken !== undefined) return settings.adminToken;
+  const path = join(settings.dataDir, 'admin-token');
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch {
+    throw new CommandError(
+      `SALLYPORT_ADMIN_TOKEN: not set, and there is no token at ${path}. Example: SALLYPORT_ADMIN_TOKEN=sallyport_...`,
+      2,
+    );
+  }
+}
+
+function describeRefusal(status: number, text: string): string {
+  const answer = parseProblem(text);
+  const head = [answer.title ?? `the admin service answered ${status}`, answer.detail].filter(Boolean).join(': ');
+  return answer.problems === undefined ? head : `${head}\n${describeProblems(answer.problems)}`;
+}
+
+function parseProblem(text: string): ProblemAnswer {
+  try {
+    const answer: unknown = JSON.parse(text);
+    return typeof answer === 'object' && answer !== null ? (answer as ProblemAnswer) : {};
+  } catch {
+    return {};
+  }
+}
+
+function readReason(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
+  return String(cause);
+}

@@ -1,0 +1,21 @@
+// The commands, in the order in which help lists them.
+// Must not load what a command needs to run: each command imports that itself when it runs.
+import type { Command } from './command.ts';
+import { adminCommand } from './commands/admin.ts';
+import { applyCommand } from './commands/apply.ts';
+import { checkCommand } from './commands/check.ts';
+import { exportCommand } from './commands/export.ts';
+import { gatewayCommand } from './commands/gateway.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { startCommand } from './commands/start.ts';
+
+/** Holds every command. */
+export const COMMANDS: readonly Command[] = [
+  startCommand,
+  adminCommand,
+  gatewayCommand,
+  migrateCommand,
+  checkCommand,
+  applyCommand,
+  exportCommand,
+];

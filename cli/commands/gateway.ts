@@ -1,0 +1,104 @@
+// `sallyport gateway`: one node of the data plane.
+// Must not start a database or an admin service.
+import { join } from 'node:path';
+import type { NodeSettings } from '../../gateway/modes/central/settings.ts';
+import type { Command, CommandInput } from '../command.ts';
+import { openDataDir } from '../data-dir.ts';
+import { describeListenFailure } from '../house/ports.ts';
+import { awaitStop } from '../house/signals.ts';
+import { CommandError } from '../output.ts';
+import { readSecretKey } from '../secret-key.ts';
+import { SETTINGS, type Settings } from '../settings.ts';
+import { readVersion } from '../version.ts';
+import { missingDatabase } from './migrate.ts';
+
+/** Runs a node against DATABASE_URL until a signal. */
+export const gatewayCommand: Command = {
+  name: 'gateway',
+  usage: '',
+  summary: 'runs one gateway node',
+  details:
+    'Runs a node of the data plane: a keeper and its workers. It follows the configuration in DATABASE_URL and keeps the\n' +
+    'last good copy in the data directory, so that it starts and serves also while the database is away. SIGTERM drains\n' +
+    '(SALLYPORT_DRAIN_MS), a second one ends at once; SIGHUP makes plugins reopen their log files.',
+  examples: [
+    'DATABASE_URL=postgres://sallyport:secret@db:5432/sallyport sallyport gateway',
+    'SALLYPORT_WORKERS=4 SALLYPORT_PROXY_LISTEN=0.0.0.0:8000 sallyport gateway',
+  ],
+  options: {},
+  minArguments: 0,
+  maxArguments: 0,
+  run: runGateway,
+};
+
+/** Names the folder in the data directory that one node has for itself. */
+const NODE_DIR = 'node';
+
+async function runGateway({ readSettings, parent, output }: CommandInput): Promise<number> {
+  const settings = readSettings();
+  const databaseUrl = parent?.databaseUrl ?? settings.databaseUrl;
+  if (databaseUrl === undefined) throw missingDatabase('gateway');
+  const { KeeperFailure, startKeeper } = await import('../../gateway/modes/central/keeper/keeper.ts');
+
+  const nodeDir = await openDataDir(join(settings.dataDir, NODE_DIR)).catch((error: Error) => {
+    throw new CommandError(error.message);
+  });
+  const keeper = startKeeper({
+    settings: toNodeSettings(settings, nodeDir.path),
+    databaseUrl: Promise.resolve(databaseUrl),
+    secretKey: await readSecretKey(settings),
+  });
+  const stop = awaitStop(parent, () => keeper.kill());
+  const reopen = (): void => keeper.reopen();
+  process.on('SIGHUP', reopen);
+  parent?.onReopen(reopen);
+  try {
+    const urls = await Promise.race([keeper.ready, stop.stopped]);
+    if (urls !== undefined) {
+      parent?.reportReady(urls);
+      if (parent === undefined) output.print(`gateway is ready: proxy ${urls['proxy']}, status ${urls['status']}`);
+      await Promise.race([stop.stopped, keeper.failed]);
+    }
+    await keeper.drain();
+    return 0;
+  } catch (error) {
+    keeper.kill();
+    if (error instanceof KeeperFailure) throw describeFailure(error, settings);
+    throw error;
+  } finally {
+    stop.close();
+    process.off('SIGHUP', reopen);
+    await nodeDir.close();
+    parent?.close();
+  }
+}
+
+/** Picks what a node needs: workers get it too, and must not get a token, a key or the database's URL. */
+function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
+  const { proxyListen, statusListen, nodeName, workers, drainMs, logLevel, trustedProxies, pluginDirs } = settings;
+  const { maxConnections, headersTimeoutMs, keepAliveMs } = settings;
+  return {
+    version: readVersion(),
+    dataDir,
+    nodeName,
+    proxyListen,
+    statusListen,
+    workers,
+    drainMs,
+    logLevel,
+    trustedProxies,
+    pluginDirs,
+    maxConnections,
+    headersTimeoutMs,
+    keepAliveMs,
+  };
+}
+
+function describeFailure(
+  failure: { readonly step: 'proxy' | 'status' | 'start'; readonly code: string; readonly message: string },
+  settings: Settings,
+): CommandError {
+  if (failure.step === 'start') return new CommandError(`the gateway cannot start: ${failure.message}`);
+  const key = failure.step === 'proxy' ? 'proxyListen' : 'statusListen';
+  return new CommandError(describeListenFailure(SETTINGS[key].name, settings[key], failure.code));
+}

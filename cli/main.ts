@@ -1,0 +1,100 @@
+#!/usr/bin/env node
+// The `sallyport` command: finds the command, checks how it is called, runs it, turns its end into an exit code.
+// Must not do the work of a command, and loads only the one that runs.
+import { realpathSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Command, toParseOptions } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { writeCommandHelp, writeHelp } from './help.ts';
+import { findParent } from './house/child.ts';
+import { CommandError, type Output, openOutput } from './output.ts';
+import { readSettings, SettingsError } from './settings.ts';
+import { readVersion } from './version.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Runs the command that `words` name and gives the exit code: 0 done, 1 failed, 2 called wrongly. */
+export async function runMain(words: readonly string[], environment: Environment, output: Output): Promise<number> {
+  try {
+    const [name, ...rest] = words;
+    if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+      output.print(writeHelp(COMMANDS, readVersion()));
+      return name === undefined ? 2 : 0;
+    }
+    if (name === '--version' || name === '-v') {
+      output.print(readVersion());
+      return 0;
+    }
+    return await runCommand(findCommand(name), rest, environment, output);
+  } catch (error) {
+    return complainAbout(error, output);
+  }
+}
+
+async function runCommand(
+  command: Command,
+  words: readonly string[],
+  environment: Environment,
+  output: Output,
+): Promise<number> {
+  const { values, positionals } = parseWords(command, words);
+  if (values['help'] === true) {
+    output.print(writeCommandHelp(command));
+    return 0;
+  }
+  if (positionals.length < command.minArguments || positionals.length > command.maxArguments) {
+    throw new CommandError(`sallyport ${command.name}: expected ${command.usage || 'no argument'}; see --help`, 2);
+  }
+  return command.run({
+    arguments: positionals,
+    options: values,
+    readSettings: () => readSettings(environment),
+    environment,
+    parent: findParent(environment),
+    output,
+  });
+}
+
+function findCommand(name: string): Command {
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    const names = COMMANDS.map((candidate) => candidate.name).join(', ');
+    throw new CommandError(`sallyport: there is no command ${JSON.stringify(name)}; there are ${names}`, 2);
+  }
+  return command;
+}
+
+function parseWords(
+  command: Command,
+  words: readonly string[],
+): { values: Record<string, boolean>; positionals: readonly string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...words],
+      options: toParseOptions(command),
+      allowPositionals: true,
+    });
+    return { values: values as Record<string, boolean>, positionals };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`sallyport ${command.name}: ${reason}; see --help`, 2);
+  }
+}
+
+function complainAbout(error: unknown, output: Output): number {
+  if (error instanceof SettingsError) {
+    output.complain(error.message);
+    return 2;
+  }
+  if (error instanceof CommandError) {
+    output.complain(error.message);
+    return error.exitCode;
+  }
+  // Anything else is a bug or the system's refusal: the stack helps whoever reports it.
+  output.complain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return 1;
+}
+
+const isMain = process.argv[1] !== undefined && import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href;
+if (isMain) process.exitCode = await runMain(process.argv.slice(2), process.env, openOutput());
