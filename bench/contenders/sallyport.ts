@@ -1,69 +1,73 @@
 // Runs Sallyport as an operator would: `sallyport start` on an empty data directory, configured over the admin REST.
 // Must not reach into the product: only its command, its environment, its REST and its status port.
 import type { ChildProcess } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { copyFileSync, createReadStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { findFreePort, pinPids, readParentPid, readTree, startProcess, stopProcess } from '../processes.ts';
+import { pinPids, readParentPid, readTree, startProcess, stopProcess } from '../processes.ts';
 import type { Contender, ContenderContext } from './contender.ts';
 import { SALLYPORT_CASES, type SallyportCase } from './sallyport-cases.ts';
 
 const COMMAND = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+const FREE_PORT = '127.0.0.1:0';
 const TOKEN = 'bench-token-of-a-throw-away-instance';
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 const LINE_FEED = 0x0a;
 
+/** Is `ports.json` of the data directory: where a running Sallyport listens. Written when it is ready. */
+interface Urls {
+  readonly proxy: string;
+  readonly admin: string;
+  readonly status: string;
+}
+
 interface Instance {
   readonly child: ChildProcess;
-  readonly proxyPort: number;
-  readonly adminUrl: string;
-  readonly statusUrl: string;
+  readonly urls: Urls;
 }
 
 async function startInstance({ directory, shouldProfile }: ContenderContext): Promise<Instance> {
-  const [proxyPort, adminPort, statusPort] = await Promise.all([findFreePort(), findFreePort(), findFreePort()]);
   // Every process that `start` forks inherits these flags and writes a profile of its own.
   const flags = shouldProfile ? ['--cpu-prof', `--cpu-prof-dir=${join(directory, 'profiles')}`] : [];
+  const dataDir = join(directory, 'data');
   const child = startProcess([process.execPath, ...flags, COMMAND, 'start'], {
     // Unpinned at first: the processes are moved to their cores when it is known which is which.
     core: undefined,
     env: {
       NODE_ENV: 'production',
       DATABASE_URL: '',
-      SALLYPORT_DATA_DIR: join(directory, 'data'),
-      SALLYPORT_PROXY_LISTEN: `127.0.0.1:${proxyPort}`,
-      SALLYPORT_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
-      SALLYPORT_STATUS_LISTEN: `127.0.0.1:${statusPort}`,
+      SALLYPORT_DATA_DIR: dataDir,
+      SALLYPORT_PROXY_LISTEN: FREE_PORT,
+      SALLYPORT_ADMIN_LISTEN: FREE_PORT,
+      SALLYPORT_STATUS_LISTEN: FREE_PORT,
       SALLYPORT_ADMIN_TOKEN: TOKEN,
       SALLYPORT_WORKERS: '1',
       SALLYPORT_LOG_LEVEL: 'warn',
     },
   });
   child.stdout?.resume();
-  return {
-    child,
-    proxyPort,
-    adminUrl: `http://127.0.0.1:${adminPort}`,
-    statusUrl: `http://127.0.0.1:${statusPort}`,
-  };
+  try {
+    return { child, urls: await waitForUrls(child, join(dataDir, 'ports.json')) };
+  } catch (error) {
+    await stopProcess(child);
+    throw error;
+  }
 }
 
-async function waitFor(child: ChildProcess, url: string): Promise<void> {
+async function waitForUrls(child: ChildProcess, portsFile: string): Promise<Urls> {
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`sallyport ended with exit code ${child.exitCode}`);
-    const response = await fetch(url).catch(() => undefined);
-    await response?.arrayBuffer();
-    if (response?.status === 200) return;
+    if (existsSync(portsFile)) return JSON.parse(readFileSync(portsFile, 'utf8')) as Urls;
     await wait(POLL_MS);
   }
-  throw new Error(`sallyport did not get ready: ${url}`);
+  throw new Error('sallyport did not get ready');
 }
 
 async function askAdmin(instance: Instance, method: string, path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(`${instance.adminUrl}${path}`, {
+  const response = await fetch(`${instance.urls.admin}${path}`, {
     method,
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -80,8 +84,8 @@ async function readWorkerPid(instance: Instance): Promise<number> {
   return pid;
 }
 
-async function checkRefusal({ proxyPort }: Instance, path: string): Promise<void> {
-  const response = await fetch(`http://127.0.0.1:${proxyPort}${path}`);
+async function checkRefusal({ urls }: Instance, path: string): Promise<void> {
+  const response = await fetch(`${urls.proxy}${path}`);
   await response.arrayBuffer();
   if (response.status !== 401) throw new Error(`a request without a key was answered ${response.status}, not 401`);
 }
@@ -97,7 +101,7 @@ async function countLines(path: string): Promise<number> {
 async function checkWork(instance: Instance, logPath: string, requestsServed: number): Promise<void> {
   const lines = await countLines(logPath);
   if (lines < requestsServed) throw new Error(`file-log wrote ${lines} lines for ${requestsServed} requests`);
-  const metrics = await (await fetch(`${instance.statusUrl}/metrics`)).text();
+  const metrics = await (await fetch(`${instance.urls.status}/metrics`)).text();
   if (!/\{[^}]*orders/.test(metrics)) throw new Error('/metrics shows no series of the api');
 }
 
@@ -109,7 +113,7 @@ function keepProfiles(directory: string, name: string, workerPid: number): reado
     .filter((file) => file.includes(`.${workerPid}.`))
     .map((file) => {
       const kept = resolve(`${name}.cpuprofile`);
-      renameSync(join(profiles, file), kept);
+      copyFileSync(join(profiles, file), kept);
       return kept;
     });
 }
@@ -118,9 +122,7 @@ async function configure(instance: Instance, sallyportCase: SallyportCase, conte
   const logPath = join(context.directory, 'log', 'access.log');
   mkdirSync(join(context.directory, 'log'));
   const upstreamUrl = `http://127.0.0.1:${context.upstreamPort}`;
-  await waitFor(instance.child, `${instance.adminUrl}/livez`);
   await askAdmin(instance, 'PUT', '/v1/config?wait=applied', sallyportCase.buildDocument({ upstreamUrl, logPath }));
-  await waitFor(instance.child, `${instance.statusUrl}/readyz`);
   const [request] = sallyportCase.requests;
   if (sallyportCase.hasPlugins && request !== undefined) await checkRefusal(instance, request.path);
   return logPath;
@@ -131,7 +133,7 @@ function defineCase(sallyportCase: SallyportCase): Contender {
   return {
     name,
     description,
-    findObstacle: () => (existsSync(COMMAND) ? undefined : 'dist/cli/main.js is missing: run npm run build first'),
+    findObstacle: () => undefined,
     async start(context) {
       const instance = await startInstance(context);
       try {
@@ -142,7 +144,7 @@ function defineCase(sallyportCase: SallyportCase): Contender {
         pinPids(readTree(instance.child.pid ?? 0), context.cores.load);
         pinPids(readTree(keeperPid), context.cores.gateway);
         return {
-          port: instance.proxyPort,
+          port: Number(new URL(instance.urls.proxy).port),
           pid: keeperPid,
           requests,
           checkWork: (served) => (hasPlugins ? checkWork(instance, logPath, served) : Promise.resolve()),
