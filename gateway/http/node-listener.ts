@@ -242,7 +242,10 @@ class NodeResponse implements OutgoingResponse {
   write(chunk: Uint8Array): boolean {
     // A small body that came in one piece leaves with the head as one string: one write instead of two.
     if (chunk.length === this.#length && chunk.length <= MAX_JOINED_BYTES) {
-      this.#response.end(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1'), 'latin1');
+      this.#response.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1'), 'latin1');
+      // `end(text)` would append an empty piece, and two pieces take node's slow writev: a tenth of the CPU per request.
+      this.#response.socket?.uncork();
+      this.#response.end();
       return true;
     }
     return this.#response.write(chunk);
