@@ -8,6 +8,8 @@ import { KeyTable } from './key-table.ts';
 import { type Ask, findAccount, freeOf, isIdle, type Ledger, lend, newLedger, record, settle } from './ledger.ts';
 import type { LimitsKeeperMessage, LimitsOrder, LimitsReport, LimitsWorkerMessage } from './messages.ts';
 import { SCHEDULER, type Scheduler } from './scheduler.ts';
+import type { SharedStore } from './shared.ts';
+import { createSharedKeeper, type SharedKeeper } from './shared-keeper.ts';
 
 /** A lease lasts this part of the shortest window, within the bounds below: what a crash strands comes back soon. */
 const LEASE_PART = 1 / 6;
@@ -28,6 +30,8 @@ export interface LimitsKeeperOptions {
   readonly scheduler?: Scheduler;
   /** Default `MAX_KEYS`. */
   readonly maxKeys?: number;
+  /** Counts that all nodes share; absent = there are none. */
+  readonly shared?: SharedStore;
 }
 
 /** Is the keeper's side of the limits. */
@@ -52,6 +56,7 @@ class Keeper implements LimitsKeeper {
   readonly #workers = new Set<number>();
   readonly #outboxes = new Map<number, LimitsOrder[]>();
   readonly #recalling = new Set<Ledger>();
+  readonly #shared: SharedKeeper;
   #lastLease = 0;
   #isClosed = false;
 
@@ -59,6 +64,7 @@ class Keeper implements LimitsKeeper {
     this.#options = options;
     this.#scheduler = options.scheduler ?? SCHEDULER;
     this.#table = new KeyTable({ maxKeys: options.maxKeys, isIdle });
+    this.#shared = createSharedKeeper({ store: options.shared, scheduler: this.#scheduler, send: options.send });
   }
 
   onMessage(workerId: number, message: LimitsWorkerMessage): void {
@@ -67,6 +73,7 @@ class Keeper implements LimitsKeeper {
     const nowMs = this.#options.clock.monotonicMs();
     for (const report of message.reports) this.#read(workerId, report, nowMs);
     this.#flush();
+    if (message.sharedTakes) this.#shared.take(workerId, message.sharedTakes);
   }
 
   workerGone(workerId: number): void {
@@ -81,6 +88,7 @@ class Keeper implements LimitsKeeper {
     this.#flush();
   }
 
+  /** Ends recalls; the shared store is its owner's to close. */
   close(): void {
     this.#isClosed = true;
   }

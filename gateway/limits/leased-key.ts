@@ -1,5 +1,5 @@
 // What a worker knows of one key: the tokens it holds, the uses it has not reported, the requests that wait.
-// Must not send or schedule: that is the lease client.
+// Must not send or schedule: that is the lease worker.
 import type { LimitVerdict, LimitWindow } from '../core/plugin.ts';
 import type { LimitsReport } from './messages.ts';
 import { KeyLog } from './sliding-window.ts';

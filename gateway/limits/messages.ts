@@ -1,11 +1,28 @@
 // What a worker and the keeper of its node say to each other about limits: plain data that survives JSON.
 // Must not hold behaviour. Times are monotonic milliseconds, the same clock for all processes of the machine.
-import type { LimitWindow } from '../core/plugin.ts';
+import type { LimitVerdict, LimitWindow } from '../core/plugin.ts';
 
 /** Comes from a worker: what it used, what it gives back, what it wants. One message carries many keys. */
 export interface LimitsWorkerMessage {
   readonly type: 'limits';
   readonly reports: readonly LimitsReport[];
+  /** Takes from a store that all nodes share. */
+  readonly sharedTakes?: readonly SharedTake[];
+}
+
+/** Asks for one use from the shared store. */
+export interface SharedTake {
+  readonly id: number;
+  readonly limiter: string;
+  readonly key: string;
+  readonly windows: readonly LimitWindow[];
+}
+
+/** Answers a `SharedTake`. */
+export interface SharedAnswer {
+  readonly id: number;
+  /** Undefined = the store did not answer. */
+  readonly verdict?: LimitVerdict;
 }
 
 /** Says all that a worker has to say about one key. */
@@ -35,6 +52,7 @@ export interface LimitsReport {
 export interface LimitsKeeperMessage {
   readonly type: 'limits';
   readonly orders: readonly LimitsOrder[];
+  readonly sharedAnswers?: readonly SharedAnswer[];
 }
 
 /** Is one thing the keeper says about one key. */

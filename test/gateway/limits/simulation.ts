@@ -1,8 +1,9 @@
 // A world for the tests of limits: simulated time, timers, one keeper, workers, and messages that take time.
 // Must not check anything; the tests do.
 import type { Clock, Limiter, LimitVerdict, LimitWindow } from '../../../gateway/core/plugin.ts';
-import { createLimits, type WorkerLimits } from '../../../gateway/limits/lease-client.ts';
+import { createLimits } from '../../../gateway/limits/lease-client.ts';
 import { createLimitsKeeper, type LimitsKeeper } from '../../../gateway/limits/lease-keeper.ts';
+import type { WorkerLimits } from '../../../gateway/limits/options.ts';
 import type { Scheduler } from '../../../gateway/limits/scheduler.ts';
 
 /** Gives reproducible numbers in [0, 1). @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32) */
