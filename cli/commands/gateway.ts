@@ -63,6 +63,7 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
     return 0;
   } catch (error) {
     keeper.kill();
+    await keeper.drain();
     if (error instanceof KeeperFailure) throw describeFailure(error, settings);
     throw error;
   } finally {

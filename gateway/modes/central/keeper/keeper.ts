@@ -17,6 +17,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { KeeperFailure, toFailure } from './failure.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import type { Member } from './member.ts';
+import { readNodeId } from './node-id.ts';
 import { Observer } from './observer.ts';
 import { type KeeperParts, openParts } from './parts.ts';
 import { Publisher, type RevisionRefusal } from './publisher.ts';
@@ -143,9 +144,9 @@ class NodeKeeper implements Keeper {
     this.#fleet.start();
     await this.#openStatus();
     const disk = this.#serveFromDiskUnlessFed(this.#parts.loadCredentials());
-    const url = await databaseUrl;
+    const [url, nodeId] = await Promise.all([databaseUrl, readNodeId(this.#settings.dataDir)]);
     if (this.#isDraining) return;
-    this.#controlPlane = await this.#parts.connect(url, {
+    this.#controlPlane = this.#parts.connect(url, nodeId, {
       // Consumers and credentials are looked up, not compiled: they went to the directory.
       onUpdate: ({ changes, ...update }) =>
         this.#offer({ ...update, changes: changes.filter(({ kind }) => COMPILED_KINDS.includes(kind)) }, 'live'),

@@ -13,7 +13,6 @@ import { openSecret } from '../../../sources/secrets.ts';
 import type { PartsMessage } from '../messages.ts';
 import type { NodeSettings } from '../settings.ts';
 import type { ControlPlane, ControlPlaneHandlers } from './control-plane.ts';
-import { readNodeId } from './node-id.ts';
 import { connectPostgres } from './postgres-plane.ts';
 
 /** Is what the parts are made of. */
@@ -31,7 +30,7 @@ export interface KeeperParts {
   readonly lastGood: LastGood;
   /** Reads the copy of the credentials that is on disk. */
   loadCredentials(): Promise<void>;
-  connect(databaseUrl: string, handlers: ControlPlaneHandlers): Promise<ControlPlane>;
+  connect(databaseUrl: string, nodeId: string, handlers: ControlPlaneHandlers): ControlPlane;
   /** Takes a worker's message for limits or credentials. */
   hear(workerId: number, message: PartsMessage): void;
   workerGone(workerId: number): void;
@@ -63,8 +62,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
   return {
     lastGood,
     loadCredentials: () => directory.load(),
-    async connect(databaseUrl, handlers) {
-      const nodeId = await readNodeId(settings.dataDir);
+    connect(databaseUrl, nodeId, handlers) {
       const plane = connectPostgres({
         databaseUrl,
         nodeId,

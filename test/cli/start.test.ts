@@ -1,0 +1,170 @@
+// Facts about `sallyport start`: the whole product as an operator meets it.
+// Must not look inside: it is processes, ports, files and printed lines.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type RunningProduct, StartFailure, startProduct } from '../support/gateway.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+
+const MAIN_FILE = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+const run = promisify(execFile);
+
+describe('sallyport start', function () {
+  this.timeout(120_000);
+  let dataDir: string;
+  let product: RunningProduct;
+  let origin: Origin;
+  let token: string;
+
+  before(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'sallyport-start-'));
+    origin = await startOrigin();
+    product = await startProduct({ dataDir });
+    token = (await readFile(join(dataDir, 'admin-token'), 'utf8')).trim();
+  });
+
+  after(async () => {
+    await product?.stop();
+    await origin.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  /** Runs a command that speaks to the running product; gives what it printed. */
+  const call = async (...words: readonly string[]): Promise<string> => {
+    const environment = {
+      PATH: process.env['PATH'],
+      SALLYPORT_ADMIN_URL: product.urls.admin,
+      SALLYPORT_DATA_DIR: dataDir,
+    };
+    return (await run(process.execPath, [MAIN_FILE, ...words], { env: environment })).stdout;
+  };
+
+  it('shows where everything is and, at the first start, the admin token', () => {
+    const text = product.printed.join('\n');
+
+    for (const url of [product.urls.proxy, product.urls.admin, product.urls.status, dataDir]) {
+      assert.ok(text.includes(url), url);
+    }
+    assert.equal(text.split(token).length, 2, 'the token once');
+  });
+
+  it('keeps the token for its owner alone', async () => {
+    assert.equal((await stat(join(dataDir, 'admin-token'))).mode & 0o777, 0o600);
+  });
+
+  it('publishes an api that is registered over REST', async () => {
+    const created = await fetch(`${product.urls.admin}/v1/apis?wait=applied`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'orders', upstream: origin.url, routes: [{ paths: ['/orders'] }] }),
+    });
+    const answer = await fetch(`${product.urls.proxy}/orders`);
+
+    assert.equal(created.status, 201, await created.text());
+    assert.equal(answer.status, 200);
+  });
+
+  it('exports what it takes back, and shows what a file would change', async () => {
+    const file = join(dataDir, 'config.yaml');
+    const exported = await call('export');
+    await writeFile(file, exported);
+    const unchanged = await call('apply', file, '--dry-run');
+    await writeFile(file, exported.replace('/orders', '/purchases'));
+
+    const checked = await call('check', file);
+    const planned = await call('apply', file, '--dry-run');
+    const applied = await call('apply', file, '--wait');
+
+    assert.match(exported, /name: orders/);
+    assert.equal(unchanged, 'Nothing to change.\n');
+    assert.equal(checked, `${file} is fine: 1 apis, 0 upstreams, 0 consumers, 0 credentials, 0 bindings\n`);
+    assert.match(
+      planned,
+      /^~ api orders\n.*\/purchases.*\nWould be 0 created, 1 updated, 0 deleted; nothing was changed\.\n$/s,
+    );
+    assert.match(applied, /0 created, 1 updated, 0 deleted\.\n$/);
+    assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
+  });
+
+  for (const command of ['check', 'apply']) {
+    it(`${command} exits with 1 and names the field when a file is wrong`, async () => {
+      const file = join(dataDir, 'wrong.json');
+      await writeFile(file, JSON.stringify({ apis: [{ name: 'x', upstream: 'http://a', colour: 'red' }] }));
+
+      await assert.rejects(call(command, file), (error: Error & { code: number; stderr: string }) => {
+        assert.equal(error.code, 1);
+        assert.match(error.stderr, /\/apis\/0\/colour: unknown field/);
+        return true;
+      });
+    });
+  }
+
+  it('starts a killed admin service again, and the gateway does not notice', async () => {
+    const listening = product.log.find((line) => line['message'] === 'admin listening');
+
+    process.kill(Number(listening?.['pid']), 'SIGKILL');
+    const again = await product.waitForLog(
+      (line) => line['message'] === 'admin listening' && line['pid'] !== listening?.['pid'],
+    );
+
+    assert.ok(again);
+    assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
+    assert.ok(!product.log.some((line) => line['name'] === 'gateway'));
+  });
+
+  it('refuses a second start on the same data directory in one line', async () => {
+    await assert.rejects(startProduct({ dataDir }), (error: StartFailure) => {
+      assert.ok(error instanceof StartFailure);
+      assert.equal(error.ending.code, 1);
+      assert.match(error.complaints.join('\n'), /^the data directory .* is in use by process \d+; [^\n]*$/);
+      return true;
+    });
+  });
+
+  it('refuses a port that is taken in one line, before it makes anything', async () => {
+    const taker = createServer();
+    await new Promise<void>((resolve) => taker.listen(0, '127.0.0.1', resolve));
+    const address = `127.0.0.1:${(taker.address() as AddressInfo).port}`;
+    const elsewhere = join(dataDir, 'never-made');
+
+    const start = startProduct({ dataDir: elsewhere, environment: { SALLYPORT_ADMIN_LISTEN: address } });
+
+    await assert.rejects(start, (error: StartFailure) => {
+      assert.equal(error.ending.code, 1);
+      assert.match(
+        error.complaints.join('\n'),
+        /^127\.0\.0\.1:\d+ is taken by another process; .*SALLYPORT_ADMIN_LISTEN[^\n]*$/,
+      );
+      return true;
+    });
+    await assert.rejects(stat(elsewhere));
+    await new Promise((resolve) => taker.close(resolve));
+  });
+
+  it('ends with 0 on SIGTERM, and a later start has everything and says no token', async () => {
+    product.kill('SIGTERM');
+    const ending = await product.ended;
+
+    product = await startProduct({ dataDir });
+
+    assert.deepEqual(ending, { code: 0, signal: null });
+    assert.ok(!product.printed.join('\n').includes(token));
+    assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
+  });
+
+  it('has lost nothing after a kill of every process', async () => {
+    const pids = new Set([product.pid, ...product.log.map((line) => Number(line['pid']))]);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await product.ended;
+
+    product = await startProduct({ dataDir });
+
+    assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
+  });
+});
