@@ -20,7 +20,7 @@ let metaChecker: Ajv2020 | undefined;
 export function buildValidator(schema: JsonSchema): Validator {
   // Compiling the meta-schema takes 40 ms of CPU, each schema of ours about one; so it is compiled once for all of them.
   metaChecker ??= new Ajv2020();
-  metaChecker.validateSchema(schema, true);
+  if (metaChecker.validateSchema(schema) !== true) throw new Error(metaChecker.errorsText());
   // Verbose gives each error its schema, whose description says what was expected.
   const ajv = new Ajv2020({
     meta: false,

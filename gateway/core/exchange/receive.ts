@@ -8,7 +8,7 @@ import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
 import type { MatchRequest } from '../routing/match.ts';
 import { readRequestTarget } from '../routing/path.ts';
 import { findRoute, type RouteEntry } from '../routing/router.ts';
-import { findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
+import { EMPTY_SNAPSHOT, findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
 import { type ClientFacts, readClient } from './client.ts';
 import { ExchangeState, RequestState, type Tally } from './exchange.ts';
 import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
@@ -79,7 +79,7 @@ function route(snapshot: Snapshot, incoming: IncomingRequest, received: Received
     refusal,
   });
   if (received.refusal) return unrouted(received.refusal);
-  if (snapshot.revision === 0) {
+  if (snapshot === EMPTY_SNAPSHOT) {
     return unrouted(new GatewayError('NOT_CONFIGURED', 'no configuration has been loaded yet'));
   }
   const request: MatchRequest = { method: incoming.method, host, path, query, headers: head.headers };
