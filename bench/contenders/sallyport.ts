@@ -105,17 +105,17 @@ async function checkWork(instance: Instance, logPath: string, requestsServed: nu
   if (!/\{[^}]*orders/.test(metrics)) throw new Error('/metrics shows no series of the api');
 }
 
-/** Keeps the worker's profile in the working directory: the scratch directory goes away. */
-function keepProfiles(directory: string, name: string, workerPid: number): readonly string[] {
+/** Keeps the profiles of the node in the working directory: the scratch directory goes away. */
+function keepProfiles(directory: string, name: string, pids: Readonly<Record<string, number>>): readonly string[] {
   const profiles = join(directory, 'profiles');
   const files = existsSync(profiles) ? readdirSync(profiles) : [];
-  return files
-    .filter((file) => file.includes(`.${workerPid}.`))
-    .map((file) => {
-      const kept = resolve(`${name}.cpuprofile`);
-      copyFileSync(join(profiles, file), kept);
-      return kept;
-    });
+  return Object.entries(pids).flatMap(([role, pid]) => {
+    const file = files.find((candidate) => candidate.includes(`.${pid}.`));
+    if (file === undefined) return [];
+    const kept = resolve(`${name}-${role}.cpuprofile`);
+    copyFileSync(join(profiles, file), kept);
+    return [kept];
+  });
 }
 
 async function configure(instance: Instance, sallyportCase: SallyportCase, context: ContenderContext): Promise<string> {
@@ -150,7 +150,7 @@ function defineCase(sallyportCase: SallyportCase): Contender {
           checkWork: (served) => (hasPlugins ? checkWork(instance, logPath, served) : Promise.resolve()),
           async close() {
             await stopProcess(instance.child);
-            return keepProfiles(context.directory, name, workerPid);
+            return keepProfiles(context.directory, name, { worker: workerPid, keeper: keeperPid });
           },
         };
       } catch (error) {
