@@ -15,10 +15,10 @@ import { describeProfile } from './profile.ts';
 import { buildTable, describeMachine } from './report.ts';
 import { startUpstream } from './upstream.ts';
 
-/** Lets each gateway's code be compiled by its JIT before the first window counts. */
-const FIRST_WARM_UP_SECONDS = 4;
-/** Load before each further window, not counted: the processor's caches hold what the gateway before left there. */
-const WARM_UP_SECONDS = 1;
+/** Until a gateway's code is compiled: Node's proxies cost twice as much in their first ten thousand requests. */
+const FIRST_WARM_UP_SECONDS = 8;
+/** Until caches and what idled away between two windows, such as the leases of limits, are back. */
+const WARM_UP_SECONDS = 3;
 const PROFILE_LINES = 25;
 const CONTENDERS: readonly Contender[] = [nginx, httpProxy, fastify, ...sallyportContenders];
 

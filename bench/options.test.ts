@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readOptions } from './options.ts';
 
 describe('bench options', () => {
-  it('measures every case in seven rounds by default', () => {
+  it('measures every case in five rounds by default', () => {
     const options = readOptions([]);
 
-    assert.deepEqual([options.only, options.rounds, options.seconds, options.connections], [[], 7, 3, 64]);
+    assert.deepEqual([options.only, options.rounds, options.seconds, options.connections], [[], 5, 4, 64]);
   });
 
   it('lets an explicit number win over --quick', () => {

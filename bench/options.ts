@@ -22,8 +22,8 @@ Measures CPU time per request, throughput, latency and memory of gateways, side 
 
   --only A,B       run only these cases: nginx, http-proxy, fastify, plain, full, full-10k
   --quick          few short rounds: a first impression, not a result
-  --rounds N       rounds over all cases (7)
-  --seconds N      length of a measured window (3)
+  --rounds N       rounds over all cases (5)
+  --seconds N      length of a measured window (4)
   --connections N  kept-alive connections (64)
   --profile        write a CPU profile of each Sallyport worker and print its costliest functions
   --json FILE      write every figure as JSON
@@ -56,8 +56,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
   });
   return {
     only: values.only?.split(',').filter((name) => name !== '') ?? [],
-    rounds: readCount('rounds', values.rounds, values.quick ? 2 : 7),
-    seconds: readCount('seconds', values.seconds, values.quick ? 2 : 3),
+    rounds: readCount('rounds', values.rounds, values.quick ? 2 : 5),
+    seconds: readCount('seconds', values.seconds, values.quick ? 2 : 4),
     connections: readCount('connections', values.connections, 64),
     shouldProfile: values.profile,
     jsonFile: values.json,
