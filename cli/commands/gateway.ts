@@ -47,6 +47,7 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
     settings: toNodeSettings(settings, nodeDir.path),
     databaseUrl: Promise.resolve(databaseUrl),
     secretKey: await readSecretKey(settings),
+    redisUrl: settings.redisUrl,
   });
   const stop = awaitStop(parent, () => keeper.kill());
   const reopen = (): void => keeper.reopen();
@@ -85,6 +86,7 @@ function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
     proxyListen,
     statusListen,
     workers,
+    hasRedis: settings.redisUrl !== undefined,
     drainMs,
     logLevel,
     trustedProxies,

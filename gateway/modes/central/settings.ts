@@ -9,6 +9,8 @@ export interface NodeSettings {
   readonly statusListen: { readonly host: string; readonly port: number };
   readonly dataDir: string;
   readonly workers: number;
+  /** Says whether the keeper has a Redis for limits that all nodes share; its URL is the keeper's alone. */
+  readonly hasRedis: boolean;
   readonly drainMs: number;
   readonly logLevel: string;
   readonly trustedProxies: readonly string[];

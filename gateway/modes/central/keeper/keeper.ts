@@ -29,6 +29,8 @@ export interface KeeperOptions {
   readonly settings: NodeSettings;
   /** 32 bytes that open sealed secrets; not told to workers. */
   readonly secretKey: Uint8Array;
+  /** For limits that all nodes share; stays in this process. */
+  readonly redisUrl: string | undefined;
   /** Is known as soon as the database runs. */
   readonly databaseUrl: Promise<string>;
 }
@@ -82,7 +84,7 @@ class NodeKeeper implements Keeper {
   #port: number;
   #boundPort: number | undefined;
 
-  constructor({ settings, databaseUrl, secretKey }: KeeperOptions) {
+  constructor({ settings, databaseUrl, secretKey, redisUrl }: KeeperOptions) {
     this.#settings = settings;
     this.#port = settings.proxyListen.port;
     this.#log = createLog({ level: settings.logLevel, fields: { process: 'keeper' } });
@@ -91,6 +93,7 @@ class NodeKeeper implements Keeper {
     this.#parts = openParts({
       settings,
       secretKey,
+      redisUrl,
       clock: this.#clock,
       log: this.#log,
       send: (workerId, message) => this.#findMember(workerId)?.send(message),

@@ -5,6 +5,7 @@ import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { createLimitsKeeper } from '../../../limits/lease-keeper.ts';
 import type { LimitsWorkerMessage } from '../../../limits/messages.ts';
+import { createRedisStore } from '../../../limits/shared.ts';
 import { createDirectory } from '../../../sources/directory/directory.ts';
 import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
@@ -20,6 +21,8 @@ export interface KeeperPartsOptions {
   readonly settings: NodeSettings;
   /** Opens sealed secrets of credentials; never leaves this process. */
   readonly secretKey: Uint8Array;
+  /** Counts that all nodes share live there; undefined = there are none. May hold a password. */
+  readonly redisUrl: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   send(workerId: number, message: PartsMessage): void;
@@ -45,7 +48,13 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     if (source === undefined) throw new Error('the database is not known yet');
     return source;
   };
-  const limits = createLimitsKeeper({ clock, send: (workerId, body) => send(workerId, { channel: 'limits', body }) });
+  const { redisUrl } = options;
+  const shared = redisUrl === undefined ? undefined : createRedisStore({ url: redisUrl, log, random: Math.random });
+  const limits = createLimitsKeeper({
+    clock,
+    send: (workerId, body) => send(workerId, { channel: 'limits', body }),
+    ...(shared && { shared }),
+  });
   const directory = createDirectory({
     reader: {
       findCredential: async (type, lookup) => useSource().findCredential(type, lookup),
@@ -94,7 +103,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     },
     async close() {
       limits.close();
-      await Promise.all([directory.close(), lastGood.flush()]);
+      await Promise.all([directory.close(), lastGood.flush(), shared?.close()]);
     },
   };
 }

@@ -38,6 +38,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
   const limits = createLimits({
     clock,
     workers: settings.workers,
+    hasRedis: settings.hasRedis,
     send: (body) => send({ channel: 'limits', body }),
   });
   const consumers = createDirectoryClient({ clock, send: (body) => send({ channel: 'directory', body }) });
