@@ -3,8 +3,8 @@
 import type { Logger } from '../../gateway/core/ports.ts';
 import { migrateUp } from '../../migrations/migrate.ts';
 import type { DataDir } from '../data-dir.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../embedded-postgres.ts';
 import { CommandError } from '../output.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded-postgres.ts';
 import type { Settings } from '../settings.ts';
 import { nextDelayMs } from './supervisor.ts';
 

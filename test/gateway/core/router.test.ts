@@ -168,7 +168,7 @@ describe('router', () => {
     }
   });
 
-  it('finds a route among a hundred thousand in about the time of one among ten', () => {
+  it('finds a route among a hundred thousand in about the time of one among a thousand', () => {
     const many = (count: number): Router =>
       buildRouter(
         Array.from({ length: count }, (_, index) =>
@@ -182,13 +182,13 @@ describe('router', () => {
       for (let round = 0; round < 50; round++) for (const one of asked) findRoute(router, one);
       return performance.now() - startedAt;
     };
-    const few = many(10);
+    const few = many(1_000);
     const lots = many(100_000);
 
-    const ratio = timeOf(lots, 100_000) / timeOf(few, 10);
+    const ratio = timeOf(lots, 100_000) / timeOf(few, 1_000);
 
-    // Cache misses and a noisy machine take their share; a search over all routes would be thousands of times slower.
-    assert.ok(ratio < 20, `${ratio}`);
+    // Cache misses and a noisy machine take their share; a search over all routes would take a hundred times as long.
+    assert.ok(ratio < 10, `${ratio}`);
   }).timeout(30_000);
 });
 

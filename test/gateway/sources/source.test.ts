@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../cli/embedded-postgres.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../cli/postgres/embedded-postgres.ts';
 import type { Update } from '../../../gateway/core/model.ts';
 import { createClock } from '../../../gateway/ops/clock.ts';
 import { createPostgresSource, type PostgresSource } from '../../../gateway/sources/postgres/source.ts';

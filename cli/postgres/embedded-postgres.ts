@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Logger } from '../gateway/core/plugin.ts';
-import { createFile, syncFolder } from '../gateway/sources/durable-file.ts';
+import type { Logger } from '../../gateway/core/plugin.ts';
+import { createFile, syncFolder } from '../../gateway/sources/durable-file.ts';
 import { type Account, type PostgresBinaries, prepareBinaries } from './postgres-binaries.ts';
 import { stopOrphans } from './postgres-orphans.ts';
 import {

@@ -5,7 +5,7 @@ import { readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Logger } from '../gateway/core/plugin.ts';
+import type { Logger } from '../../gateway/core/plugin.ts';
 
 const run = promisify(execFile);
 

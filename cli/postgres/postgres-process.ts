@@ -5,7 +5,7 @@ import { type FileHandle, open, readFile, rename, stat } from 'node:fs/promises'
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../gateway/core/plugin.ts';
+import type { Logger } from '../../gateway/core/plugin.ts';
 import type { Account } from './postgres-binaries.ts';
 
 /** Says what to run, where, as whom. */
