@@ -12,6 +12,7 @@ import {
   newShare,
   refusalOf,
   reportOf,
+  reportTickMs,
   type Scope,
   spend,
   unreportedOf,
@@ -84,13 +85,14 @@ export class LeaseWorker implements WorkerLimits {
     const version = this.#options.clock.monotonicMs();
     const found = this.#scopes.get(name);
     if (!found) {
-      const scope = { name, windows, version, keys: this.#table.addScope() };
+      const scope = { name, windows, version, tickMs: reportTickMs(windows), keys: this.#table.addScope() };
       this.#scopes.set(name, scope);
       return scope;
     }
     if (JSON.stringify(found.windows) !== JSON.stringify(windows)) {
       found.windows = windows;
       found.version = version;
+      found.tickMs = reportTickMs(windows);
       // A refusal under the old windows says nothing about the new, and an index may point past their end.
       for (const state of found.keys.values()) {
         state.refusedUntilMs = 0;

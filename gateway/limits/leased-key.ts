@@ -2,13 +2,15 @@
 // Must not send or schedule: that is the lease worker.
 import type { LimitVerdict, LimitWindow } from '../core/plugin.ts';
 import type { LimitsReport } from './messages.ts';
-import { KeyLog } from './sliding-window.ts';
+import { KeyLog, tickMsOf } from './sliding-window.ts';
 
 /** Is one limiter in a worker. */
 export interface Scope {
   readonly name: string;
   windows: readonly LimitWindow[];
   version: number;
+  /** How finely uses are reported; see `reportTickMs`. */
+  tickMs: number;
   readonly keys: Map<string, LeasedKey>;
 }
 
@@ -74,15 +76,24 @@ export function isForgettable(state: LeasedKey, nowMs: number): boolean {
   return !isBusy && state.uses.length === 0 && nowMs >= state.refusedUntilMs;
 }
 
+/**
+ * Gives the part of time whose uses are reported as one: the tick in which the keeper counts them, so that a busy key costs a
+ * hundred numbers per window and not one per millisecond. The ticks of two windows do not meet, so several need every one.
+ */
+export function reportTickMs(windows: readonly LimitWindow[]): number {
+  const [window, ...others] = windows;
+  return window && others.length === 0 ? tickMsOf(window) : 1;
+}
+
 /** Uses one token. */
 export function spend(state: LeasedKey, nowMs: number): LimitVerdict {
   state.tokens -= 1;
   state.remaining -= 1;
-  const { uses, window } = state;
-  const atMs = Math.floor(nowMs);
+  const { uses, window, scope } = state;
+  const atMs = Math.floor(nowMs / scope.tickMs) * scope.tickMs;
   if (uses[uses.length - 2] === atMs) uses[uses.length - 1] = (uses[uses.length - 1] ?? 0) + 1;
   else uses.push(atMs, 1);
-  const resetMs = state.scope.windows[window]?.windowMs ?? 0;
+  const resetMs = scope.windows[window]?.windowMs ?? 0;
   return { isAllowed: true, window, remaining: Math.max(0, state.remaining), resetMs };
 }
 

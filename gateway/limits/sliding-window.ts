@@ -29,7 +29,7 @@ export class WindowLog {
   constructor(window: LimitWindow) {
     this.requests = window.requests;
     this.windowMs = window.windowMs;
-    this.#tickMs = window.requests <= MAX_EXACT_REQUESTS ? 1 : Math.max(1, Math.ceil(window.windowMs / PARTS));
+    this.#tickMs = tickMsOf(window);
   }
 
   /** Gives how many more uses fit now; negative when more were added than the limit allows. */
@@ -133,6 +133,11 @@ export class WindowLog {
   #endMsAt(index: number): number {
     return this.#newestEndMs - ((this.#newestEndMs - (this.#ring[this.#slot(index)] ?? 0)) >>> 0);
   }
+}
+
+/** Gives how finely a window tells times apart: uses whose times lie in one tick count alike. */
+export function tickMsOf({ requests, windowMs }: LimitWindow): number {
+  return requests <= MAX_EXACT_REQUESTS ? 1 : Math.max(1, Math.ceil(windowMs / PARTS));
 }
 
 /** Counts the uses of one key in all windows of its limit: a use must fit every window and counts in each. */

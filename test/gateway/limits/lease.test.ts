@@ -122,6 +122,7 @@ describe('limits over workers', () => {
 
     assert.ok(sync > 19_900, `${sync}`);
     assert.ok(world.messagesUp < 100, `${world.messagesUp}`);
+    assert.ok(world.bytesUp < 20_000, `${world.bytesUp} bytes`);
   });
 });
 

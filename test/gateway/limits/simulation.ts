@@ -114,6 +114,7 @@ export class World {
   readonly refusals: LimitVerdict[] = [];
   asked = 0;
   messagesUp = 0;
+  bytesUp = 0;
   messagesDown = 0;
   /** While set, the keeper reads nothing: messages wait. */
   isKeeperStalled = false;
@@ -156,6 +157,7 @@ export class World {
         if (worker.isDead) return;
         this.messagesUp += 1;
         const text = JSON.stringify(message);
+        this.bytesUp += text.length;
         lastAtMs = Math.max(lastAtMs, time.nowMs + this.#latency());
         time.at(lastAtMs, () => this.#toKeeper(() => this.keeper.onMessage(id, JSON.parse(text))));
       },
