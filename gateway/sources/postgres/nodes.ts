@@ -1,4 +1,4 @@
-// Writes the row by which a node says how it is.
+// Writes the row by which a node says how it is, and takes it away when the node ends.
 // Must not read other nodes' rows.
 import type { Problem } from '../../core/errors.ts';
 import type { RunSql } from './document.ts';
@@ -40,4 +40,12 @@ const UPSERT = `
 export async function writeNode(run: RunSql, row: NodeRow): Promise<void> {
   const { startedAt, offeredRevision, ...rest } = row;
   await run(UPSERT, [JSON.stringify({ ...rest, started_at: startedAt, offered_revision: offeredRevision })]);
+}
+
+/** Takes the row away and tells who listens: nobody need wait for this node any more. */
+export async function removeNode(run: RunSql, id: string): Promise<void> {
+  await run(
+    "WITH gone AS (DELETE FROM nodes WHERE id = $1 RETURNING id) SELECT pg_notify('sallyport_nodes', id::text) FROM gone",
+    [id],
+  );
 }

@@ -5,7 +5,7 @@ import type { Update } from '../../core/model.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import { COMPILED_KINDS, type RunSql, readChangesSinceWith, readDocumentWith } from './document.ts';
 import { findCredential, type IdentitySink, readIdentities, type StoredIdentity } from './identities.ts';
-import { type NodeRow, writeNode } from './nodes.ts';
+import { type NodeRow, removeNode, writeNode } from './nodes.ts';
 import { openSession, type Session } from './session.ts';
 
 /** Says where to read and whom to tell. */
@@ -35,6 +35,8 @@ export interface PostgresSource {
   stop(): Promise<void>;
   /** Writes this node's row and tells the control plane. */
   reportNode(row: NodeRow): Promise<void>;
+  /** Takes this node's row away, because it ends. */
+  removeNode(id: string): Promise<void>;
   /** Finds a credential with its consumer, as stored. */
   findCredential(type: string, lookup: string): Promise<StoredIdentity | undefined>;
   /** Reads all consumers and credentials of one revision. Gives false when the sink does not want them. */
@@ -92,6 +94,10 @@ class Source implements PostgresSource {
 
   async reportNode(row: NodeRow): Promise<void> {
     await writeNode(this.#useCalls(), row);
+  }
+
+  async removeNode(id: string): Promise<void> {
+    await removeNode(this.#useCalls(), id);
   }
 
   async findCredential(type: string, lookup: string): Promise<StoredIdentity | undefined> {

@@ -101,7 +101,7 @@ class NodeKeeper implements Keeper {
     this.#publisher = new Publisher({
       clock: this.#clock,
       log: this.#log,
-      onCommitted: (document, update) => this.#takeCommitted(document, update),
+      onCommitted: (document, update, tookMs) => this.#takeCommitted(document, update, tookMs),
       onRefused: (refusal) => this.#takeRefusal(refusal),
       onJoined: (member) => {
         member.state = 'joined';
@@ -235,8 +235,6 @@ class NodeKeeper implements Keeper {
       case 'limits':
       case 'directory':
         this.#parts.hear(member.worker.id, message);
-        break;
-      default:
     }
   }
 
@@ -278,12 +276,13 @@ class NodeKeeper implements Keeper {
     }
   }
 
-  #takeCommitted(document: DocumentState, update: Update): void {
+  #takeCommitted(document: DocumentState, update: Update, tookMs: number): void {
     const source = this.#offeredSource;
     this.#observer.source = source;
     this.#openListeners();
     this.#report();
-    this.#log.info('revision in force', { revision: document.revision, source, changes: update.changes.length });
+    const facts = { revision: document.revision, source, changes: update.changes.length, tookMs: Math.round(tookMs) };
+    this.#log.info('revision in force', facts);
     if (source === 'live') this.#parts.lastGood.save(document.revision, () => listChanges(document));
   }
 

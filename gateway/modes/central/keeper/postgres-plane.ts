@@ -33,6 +33,7 @@ export function connectPostgres(options: PostgresPlaneOptions): PostgresPlane {
   };
   let newest: NodeStatus | undefined;
   let isWriting = false;
+  let isClosing = false;
 
   const source = createPostgresSource({
     databaseUrl: options.databaseUrl,
@@ -61,10 +62,17 @@ export function connectPostgres(options: PostgresPlaneOptions): PostgresPlane {
   return {
     source,
     report(status) {
+      if (isClosing) return;
       newest = status;
       void writeNewest();
     },
     start: () => source.start(),
-    close: () => source.stop(),
+    async close() {
+      isClosing = true;
+      newest = undefined;
+      // Out of reach: the row counts as gone by itself when it was not renewed for a while.
+      await source.removeNode(identity.id).catch(() => undefined);
+      await source.stop();
+    },
   };
 }

@@ -30,8 +30,8 @@ export interface RevisionRefusal {
 export interface PublisherOptions<Member extends Voter> {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Every worker that joined runs `update.revision` now. */
-  onCommitted(document: DocumentState, update: Update): void;
+  /** Every worker that joined runs `update.revision` now; from the first message to the last answer it took `tookMs`. */
+  onCommitted(document: DocumentState, update: Update, tookMs: number): void;
   onRefused(refusal: RevisionRefusal): void;
   /** The worker runs the document in force (or there is none yet) and may take traffic. */
   onJoined(voter: Member): void;
@@ -133,6 +133,7 @@ export class Publisher<Member extends Voter> {
   }
 
   async #publish(update: Update): Promise<void> {
+    const startMs = this.#options.clock.monotonicMs();
     const voters = [...this.#voters];
     const votes = await Promise.all(voters.map((voter) => voter.prepare(update)));
     const problems = votes.flatMap((vote) => (vote.isGone ? [] : vote.problems));
@@ -149,7 +150,7 @@ export class Publisher<Member extends Voter> {
     this.#document = document;
     // An offer that came meanwhile was merged into what is in force now; its changes are whole either way.
     if (this.#pending === update) this.#pending = undefined;
-    this.#options.onCommitted(document, update);
+    this.#options.onCommitted(document, update, this.#options.clock.monotonicMs() - startMs);
   }
 
   #refuse(update: Update, willing: readonly Voter[], problems: readonly Problem[]): void {

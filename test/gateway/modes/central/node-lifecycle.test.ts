@@ -6,7 +6,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createDatabase, runSql, type TestDatabase } from '../../../support/database.ts';
 import { type RunningProduct, StartFailure, startNode } from '../../../support/gateway.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { makeApi, publish, write } from '../../../support/publish.ts';
@@ -43,6 +43,17 @@ async function startSlowOrigin(): Promise<SlowOrigin> {
       for (const response of waiting.splice(0)) response.end('late');
     },
   };
+}
+
+/** Tries until it works; each failure is the event that lets it try again. */
+async function pollUntilFulfilled(attempt: () => Promise<void>): Promise<void> {
+  for (;;) {
+    const isDone = await attempt().then(
+      () => true,
+      () => false,
+    );
+    if (isDone) return;
+  }
 }
 
 function isRefused(url: string): Promise<boolean> {
@@ -96,6 +107,18 @@ describe('node life cycle', function () {
     assert.deepEqual(await ended, { code: 0, signal: null });
     assert.equal(ready.status, 503);
     await slow.origin.close();
+  });
+
+  it('tells the control plane that it is there, and that it is gone', async () => {
+    const failIf = (condition: string): Promise<void> =>
+      runSql(database.url, `DO $$ BEGIN IF ${condition} THEN RAISE EXCEPTION 'nodes'; END IF; END $$`);
+    node = await startNode(database.url, { dataDir });
+    await pollUntilFulfilled(() => failIf('NOT EXISTS (SELECT FROM nodes WHERE jsonb_array_length(workers) = 2)'));
+
+    node.kill('SIGTERM');
+    await node.ended;
+
+    await failIf('EXISTS (SELECT FROM nodes)');
   });
 
   it('cuts off what is still in flight when the drain time is over', async () => {
