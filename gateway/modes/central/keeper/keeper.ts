@@ -84,16 +84,15 @@ class NodeKeeper implements Keeper {
   #port: number;
   #boundPort: number | undefined;
 
-  constructor({ settings, databaseUrl, secretKey, redisUrl }: KeeperOptions) {
+  constructor(options: KeeperOptions) {
+    const { settings, databaseUrl } = options;
     this.#settings = settings;
     this.#port = settings.proxyListen.port;
     this.#log = createLog({ level: settings.logLevel, fields: { process: 'keeper' } });
     this.failed = this.#failure.promise;
     this.ready = Promise.race([this.failed, this.#serving.promise]);
     this.#parts = openParts({
-      settings,
-      secretKey,
-      redisUrl,
+      ...options,
       clock: this.#clock,
       log: this.#log,
       send: (workerId, message) => this.#findMember(workerId)?.send(message),
@@ -166,17 +165,13 @@ class NodeKeeper implements Keeper {
   }
 
   async #openStatus(): Promise<void> {
-    const { host, port } = this.#settings.statusListen;
-    try {
-      this.#status = await startStatus({
-        host,
-        port,
-        readReadiness: () => this.#observer.readReadiness(this.#isDraining),
-        writeMetrics: () => this.#observer.writeMetrics(),
-      });
-    } catch (error) {
+    this.#status = await startStatus({
+      ...this.#settings.statusListen,
+      readReadiness: () => this.#observer.readReadiness(this.#isDraining),
+      writeMetrics: () => this.#observer.writeMetrics(),
+    }).catch((error: unknown) => {
       throw toFailure('status', error);
-    }
+    });
   }
 
   async #serveFromDiskUnlessFed(credentials: Promise<void>): Promise<void> {
