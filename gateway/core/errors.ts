@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'REQUEST_TIMEOUT'
   | 'BODY_TOO_LARGE'
   | 'BODY_INVALID'
+  | 'EXPECTATION_FAILED'
   | 'HEADERS_TOO_LARGE'
   | 'RATE_LIMITED'
   | 'INTERNAL'
@@ -24,8 +25,7 @@ export type ErrorCode =
   | 'UPSTREAM_TIMEOUT'
   | 'NO_HEALTHY_TARGET'
   | 'CANNOT_VERIFY'
-  | 'NOT_CONFIGURED'
-  | 'DRAINING';
+  | 'NOT_CONFIGURED';
 
 /** Says who is to blame for an error: it decides the status, and who is paged. */
 export type ErrorSource = 'client' | 'upstream' | 'gateway';
@@ -50,6 +50,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   REQUEST_TIMEOUT: { status: 408, source: 'client', isRetryable: true, title: 'The request took too long to arrive' },
   BODY_TOO_LARGE: { status: 413, source: 'client', isRetryable: false, title: 'The request body is too large' },
   BODY_INVALID: { status: 400, source: 'client', isRetryable: false, title: 'The request body is invalid' },
+  EXPECTATION_FAILED: { status: 417, source: 'client', isRetryable: false, title: 'The expectation cannot be met' },
   HEADERS_TOO_LARGE: { status: 431, source: 'client', isRetryable: false, title: 'The request headers are too large' },
   RATE_LIMITED: { status: 429, source: 'client', isRetryable: true, title: 'The rate limit is exceeded' },
   INTERNAL: { status: 500, source: 'gateway', isRetryable: false, title: 'The gateway failed' },
@@ -67,7 +68,6 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   NO_HEALTHY_TARGET: { status: 503, source: 'upstream', isRetryable: true, title: 'No healthy target' },
   CANNOT_VERIFY: { status: 503, source: 'gateway', isRetryable: true, title: 'The gateway cannot verify right now' },
   NOT_CONFIGURED: { status: 503, source: 'gateway', isRetryable: true, title: 'The gateway has no configuration yet' },
-  DRAINING: { status: 503, source: 'gateway', isRetryable: true, title: 'The gateway is shutting down' },
 };
 
 /** Carries extra facts of a `GatewayError`; `headers` go to the client in lower case. */

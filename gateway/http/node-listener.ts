@@ -2,9 +2,11 @@
 // Must not interpret requests: it checks the grammar and hands them on.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
+import { type ErrorCode, GatewayError } from '../core/errors.ts';
 import type { Listener, OutgoingResponse, RequestHandler } from '../core/ports.ts';
 import { readFraming } from './framing.ts';
 import { MAX_DISCARD_BYTES, NodeBody } from './node-body.ts';
+import { buildRefusal, refuse } from './refusal.ts';
 
 /** Bounds of a listener. Times in milliseconds. */
 export interface ListenerLimits {
@@ -72,11 +74,9 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     const framing = readFraming(request.rawHeaders, request.httpVersion);
     if (!framing.ok) {
       // By the response, not the socket: answers to requests sent before this one come first.
-      const body = problemOf(400, framing.detail);
+      const { lines, body } = buildRefusal(new GatewayError('REQUEST_MALFORMED', framing.detail));
       response.shouldKeepAlive = false;
-      response
-        .writeHead(400, ['Content-Type', 'application/problem+json', 'Content-Length', String(body.length)])
-        .end(body);
+      response.writeHead(400, [...lines]).end(body);
       return;
     }
     const body = framing.hasBody
@@ -108,12 +108,10 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // Node sees `y 100-continue` as this expectation too; a server that reads it otherwise would wait for the body.
     if (request.headers.expect?.toLowerCase() === '100-continue') receive(request, response, true);
-    else refuse(request.socket, 417, 'the only expectation supported is 100-continue');
+    else refuse(request.socket, BAD_EXPECTATION);
   });
-  server.on('checkExpectation', (request) =>
-    refuse(request.socket, 417, 'the only expectation supported is 100-continue'),
-  );
-  server.on('connect', (_request, socket: Socket) => refuse(socket, 405, 'CONNECT is not supported'));
+  server.on('checkExpectation', (request) => refuse(request.socket, BAD_EXPECTATION));
+  server.on('connect', (_request, socket: Socket) => refuse(socket, NO_CONNECT));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     const [response, ...more] = owed.get(socket) ?? [];
     // An answer to something sent before is under way: another one now would be taken for it.
@@ -121,8 +119,11 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
       socket.destroy();
       return;
     }
-    const [status, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'the request is not valid HTTP/1.1'];
-    refuse(socket, status, detail);
+    const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [
+      'REQUEST_MALFORMED',
+      'the request is not valid HTTP/1.1',
+    ];
+    refuse(socket, new GatewayError(code, detail));
   });
 
   return {
@@ -144,41 +145,12 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   };
 }
 
-const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, `the request head is larger than ${MAX_HEAD_BYTES} bytes`],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request head took too long to arrive'],
+const CLIENT_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ['HEADERS_TOO_LARGE', `the request head is larger than ${MAX_HEAD_BYTES} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['REQUEST_TIMEOUT', 'the request head took too long to arrive'],
 };
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  417: 'Expectation Failed',
-  431: 'Request Header Fields Too Large',
-};
-
-/** Answers on the bare socket and closes: after bad framing nothing that follows can be trusted. */
-function refuse(socket: Socket, status: number, detail: string): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const body = problemOf(status, detail);
-  socket.end(
-    `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${body.length}\r\n` +
-      `Connection: close\r\n\r\n${body}`,
-    () => socket.destroySoon(),
-  );
-}
-
-function problemOf(status: number, detail: string): string {
-  return JSON.stringify({
-    type: 'urn:sallyport:error:request-malformed',
-    title: REASONS[status],
-    status,
-    detail,
-    code: 'REQUEST_MALFORMED',
-  });
-}
+const BAD_EXPECTATION = new GatewayError('EXPECTATION_FAILED', 'the only expectation supported is 100-continue');
+const NO_CONNECT = new GatewayError('METHOD_NOT_ALLOWED', 'CONNECT is not supported', { headers: { allow: '' } });
 
 /** Reads the rest of a body that the answer did not wait for, within bounds; else closes the connection. */
 function endBody(request: IncomingMessage): void {

@@ -15,7 +15,7 @@ export function toGatewayError(error: unknown, log: Logger, requestId: string): 
   return new GatewayError('INTERNAL', 'the gateway failed to handle this request', { cause: error });
 }
 
-/** Builds the answer for an error. @see RFC 9457 section 3 */
+/** Builds the answer for an error; `requestId` is empty for what never became a request. @see RFC 9457 section 3 */
 export function buildProblem(error: GatewayError, requestId: string): OwnAnswer {
   const spec = ERRORS[error.code];
   const headers = new Headers();
@@ -30,7 +30,7 @@ export function buildProblem(error: GatewayError, requestId: string): OwnAnswer 
     status: spec.status,
     detail: error.message,
     code: error.code,
-    requestId,
+    ...(requestId === '' ? {} : { requestId }),
   });
   return { status: spec.status, headers, body: Buffer.from(body) };
 }
