@@ -41,7 +41,10 @@ async function runAdmin({ readSettings, parent, output }: CommandInput): Promise
   const log = createLog({ level: settings.logLevel, fields: { process: 'admin' } });
   const stop = awaitStop(parent, () => log.flush());
   try {
-    const databaseUrl = await Promise.race([parent?.databaseUrl ?? prepareDatabase(settings), stop.stopped]);
+    const databaseUrl = await Promise.race([
+      parent?.databaseUrl ?? prepareDatabase(settings, log, stop.stopped),
+      stop.stopped,
+    ]);
     if (databaseUrl === undefined) return 0;
     const { options, newToken } = await readOptions(settings, databaseUrl, log);
     const admin = await startWhenReachable(startAdmin, options, stop.stopped);
@@ -61,11 +64,22 @@ async function runAdmin({ readSettings, parent, output }: CommandInput): Promise
   }
 }
 
-/** A process that is led finds a migrated database; one that runs alone sees to that itself. */
-async function prepareDatabase({ databaseUrl }: Settings): Promise<string | undefined> {
+/** A process that is led finds a migrated database; one that runs alone sees to that itself, however long it takes. */
+async function prepareDatabase(
+  { databaseUrl }: Settings,
+  log: Log,
+  stopped: Promise<void>,
+): Promise<string | undefined> {
   if (databaseUrl === undefined) return undefined;
-  const { migrateUp } = await import('../../migrations/migrate.ts');
-  await migrateUp(databaseUrl);
+  const { migrate } = await import('../house/migrate-database.ts');
+  let isStopped = false;
+  const stop = stopped.then(() => {
+    isStopped = true;
+  });
+  while (!(await migrate(databaseUrl, log))) {
+    await Promise.race([stop, delay(RETRY_INTERVAL_MS)]);
+    if (isStopped) return undefined;
+  }
   return databaseUrl;
 }
 
@@ -111,7 +125,7 @@ async function startWhenReachable(
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === UNREACHABLE)) throw error;
       options.log.warn('the database is out of reach; the admin service waits for it', { error: error.message });
-      await Promise.race([stop, delay(RETRY_INTERVAL_MS, undefined, { ref: false })]);
+      await Promise.race([stop, delay(RETRY_INTERVAL_MS)]);
     }
   }
   return undefined;

@@ -22,9 +22,14 @@ export const migrateCommand: Command = {
     }
     const { databaseUrl } = readSettings();
     if (databaseUrl === undefined) throw missingDatabase('migrate');
-    const { migrateDown, migrateUp } = await import('../../migrations/migrate.ts');
+    const [{ migrateDown, migrateUp }, { toFailure }] = await Promise.all([
+      import('../../migrations/migrate.ts'),
+      import('../house/migrate-database.ts'),
+    ]);
 
-    const names = await (direction === 'up' ? migrateUp : migrateDown)(databaseUrl);
+    const names = await (direction === 'up' ? migrateUp : migrateDown)(databaseUrl).catch((error: unknown) => {
+      throw toFailure(error);
+    });
     if (names.length === 0)
       output.print(direction === 'up' ? 'The database is up to date.' : 'Nothing is left to take back.');
     for (const name of names) output.print(`${direction === 'up' ? 'applied' : 'took back'} ${name}`);

@@ -1,12 +1,15 @@
 // The database of `sallyport start`: the one at DATABASE_URL or an embedded one, started, migrated and kept alive.
 // Must not hold SQL.
 import type { Logger } from '../../gateway/core/ports.ts';
-import { migrateUp } from '../../migrations/migrate.ts';
 import type { DataDir } from '../data-dir.ts';
 import { CommandError } from '../output.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../postgres/embedded-postgres.ts';
 import type { Settings } from '../settings.ts';
+import { migrate } from './migrate-database.ts';
 import { nextDelayMs } from './supervisor.ts';
+
+/** How often the schema of a database that is away is seen to again. */
+const RETRY_INTERVAL_MS = 2_000;
 
 /** Is a database that was started. */
 export interface StartedDatabase {
@@ -130,35 +133,5 @@ class EmbeddedDatabase implements HouseDatabase {
     this.#restart = setTimeout(() => {
       this.#launch(port).catch((error: Error) => this.#relaunch(port, error.message, 0));
     }, this.#delayMs);
-  }
-}
-
-const RETRY_INTERVAL_MS = 2_000;
-/** Says of a database that it is away, which passes, and not that its URL is wrong. */
-const AWAY: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  '57P01', // shutting down
-  '57P03', // starting up
-  '53300', // too many connections
-]);
-
-/** Migrates; gives false when the database does not answer. @throws CommandError when it answers and refuses. */
-async function migrate(databaseUrl: string, log: Logger): Promise<boolean> {
-  try {
-    await migrateUp(databaseUrl, log);
-    return true;
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    // An aggregate of refused addresses has a code, but no message of its own.
-    const reason = error instanceof Error ? error.message || code : String(error);
-    if (!AWAY.has(code)) throw new CommandError(`cannot prepare the database: ${reason}`);
-    log.error('the database does not answer; it is tried again', { reason });
-    return false;
   }
 }
