@@ -12,7 +12,7 @@ import { buildResult, type CaseResult, checkAnswers, type Entrant, measureWindow
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { type Cores, findCores } from './processes.ts';
 import { describeProfile } from './profile.ts';
-import { buildTable, describeMachine } from './report.ts';
+import { buildTable, describeMachine, findNoise } from './report.ts';
 import { startUpstream } from './upstream.ts';
 
 /** Until a gateway's code is compiled: Node's proxies cost twice as much in their first ten thousand requests. */
@@ -108,7 +108,8 @@ function describeRun({ options, cores, load }: Run, upstream: string): string {
     cores.gateway === undefined
       ? 'NOT PINNED: needs two cores and taskset'
       : `gateway on core ${cores.gateway}, load and upstream on core ${cores.load}`;
-  return `${describeMachine()}
+  const machine = [describeMachine(), findNoise()].filter((line) => line !== undefined).join('\n');
+  return `${machine}
 load: ${load.description}, ${options.connections} kept-alive connections; upstream: ${upstream}; ${pinning}
 ${options.rounds} rounds of ${options.seconds} s each; medians, ratios taken within a round\n`;
 }

@@ -1,11 +1,20 @@
 // Turns results into a table with the ratios to nginx and http-proxy, and names the machine.
 // Must not measure.
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import { type CaseResult, findMedian } from './measure.ts';
 
 /** The cases that all others are divided by, when they ran. */
 const BASELINES = ['nginx', 'http-proxy'] as const;
 const BYTES_PER_MIB = 1_048_576;
+
+/** Above this load average something else runs: it takes the cores, and worse, the caches. */
+const QUIET_LOAD = 0.5;
+
+/** Says that the machine is busy with something else; undefined = it is quiet. */
+export function findNoise(): string | undefined {
+  const [load = 0] = loadavg();
+  return load <= QUIET_LOAD ? undefined : `NOT QUIET: load average ${load.toFixed(1)} before the start`;
+}
 
 /** Describes the machine in one line. */
 export function describeMachine(): string {
