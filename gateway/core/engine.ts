@@ -6,10 +6,10 @@ import { applyUpdate } from './config.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
 import type { Binding, Update } from './model.ts';
-import type { LoadedPlugin } from './pipeline.ts';
-import type { Counter, Host } from './plugin.ts';
+import type { LoadedPlugin, Loan } from './pipeline.ts';
+import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
-import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, findGone, type Snapshot } from './snapshot.ts';
+import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import { createHealthChecker } from './upstream/health.ts';
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
 
@@ -84,14 +84,18 @@ export interface EngineContext {
   count(status: number): void;
 }
 
-/** Holds the current snapshot and counts the requests on it. */
+/**
+ * Counts who uses a snapshot: the engine, until `end`, and every request on it. A set-up lives in many snapshots, of which a
+ * slow request may hold an old one, so it is closed by the last that lets go.
+ */
 class Tenure implements Lease {
   readonly snapshot: Snapshot;
-  #users = 0;
-  #whenEmpty: (() => void) | undefined;
+  #users = 1;
+  #closing: Promise<void> = Promise.resolve();
 
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot;
+    for (const instance of snapshot.instances.values()) instance.holders++;
   }
 
   take(): Lease {
@@ -101,13 +105,14 @@ class Tenure implements Lease {
 
   release(): void {
     this.#users--;
-    if (this.#users === 0) this.#whenEmpty?.();
+    if (this.#users > 0) return;
+    this.#closing = closeInstances([...this.snapshot.instances.values()].filter((one) => --one.holders === 0));
   }
 
-  /** Runs `callback` when no request is left; at once when there is none. */
-  end(callback: () => void): void {
-    this.#whenEmpty = callback;
-    if (this.#users === 0) callback();
+  /** Lets go on the engine's side; resolves when that has closed what it closes. Call once. */
+  end(): Promise<void> {
+    this.release();
+    return this.#closing;
   }
 }
 
@@ -116,7 +121,6 @@ export function createEngine(options: EngineOptions): Engine {
   const { ports, plugins } = options;
   const upstreams = createUpstreams(Math.random);
   const health = createHealthChecker({ upstreams, fetch: ports.fetch });
-  const reopenOffs = new Map<string, Set<() => void>>();
   let tenure = new Tenure(EMPTY_SNAPSHOT);
 
   const context: EngineContext = {
@@ -126,23 +130,12 @@ export function createEngine(options: EngineOptions): Engine {
     lease: () => tenure.take(),
     count: buildStatusCounter(ports),
   };
-  const hostOf = (binding: Binding): Host => buildHost(binding, ports, reopenOffs);
-
-  const swap = (snapshot: Snapshot): void => {
+  const swap = (next: Tenure): void => {
     const old = tenure;
-    upstreams.update(snapshot.document);
-    tenure = new Tenure(snapshot);
+    upstreams.update(next.snapshot.document);
+    tenure = next;
     health.update();
-    const gone = findGone(old.snapshot.instances, snapshot.instances);
-    if (gone.length === 0) return;
-    old.end(() => {
-      for (const { binding } of gone) {
-        if (snapshot.instances.has(binding.id)) continue;
-        for (const off of reopenOffs.get(binding.id) ?? []) off();
-        reopenOffs.delete(binding.id);
-      }
-      closeInstances(gone).catch(() => undefined);
-    });
+    void old.end();
   };
 
   return {
@@ -153,17 +146,13 @@ export function createEngine(options: EngineOptions): Engine {
     async prepare(update) {
       const previous = tenure.snapshot;
       const { revision } = update;
-      const compiled = await buildSnapshot(applyUpdate(previous.document, update), previous, { plugins, hostOf });
+      const compiled = await buildSnapshot(applyUpdate(previous.document, update), previous, {
+        plugins,
+        lend: (binding) => lend(binding, ports),
+      });
       if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
-      const { snapshot } = compiled;
-      return {
-        ok: true,
-        revision,
-        commit: () => swap(snapshot),
-        discard: () => {
-          closeInstances(findGone(snapshot.instances, previous.instances)).catch(() => undefined);
-        },
-      };
+      const next = new Tenure(compiled.snapshot);
+      return { ok: true, revision, commit: () => swap(next), discard: () => void next.end() };
     },
     stats: () =>
       [...tenure.snapshot.instances.values()].map(({ binding, stats }) => ({
@@ -174,7 +163,7 @@ export function createEngine(options: EngineOptions): Engine {
     health: () => listHealth(upstreams, ports),
     async close() {
       health.close();
-      await closeInstances([...tenure.snapshot.instances.values()]);
+      await tenure.end();
     },
   };
 }
@@ -199,18 +188,24 @@ function buildStatusCounter(ports: Ports): (status: number) => void {
   return (status) => series[Math.floor(status / 100)]?.add(1);
 }
 
-function buildHost(binding: Binding, ports: Ports, reopenOffs: Map<string, Set<() => void>>): Host {
+function lend(binding: Binding, ports: Ports): Loan {
+  const offs: (() => void)[] = [];
+  let hasEnded = false;
   return {
-    binding: { id: binding.id, plugin: binding.plugin, name: binding.name },
-    clock: ports.clock,
-    log: ports.log,
-    metrics: ports.metrics,
-    limits: ports.limits,
-    fetch: ports.fetch,
-    onReopen(callback) {
-      const offs = reopenOffs.get(binding.id) ?? new Set();
-      offs.add(ports.onReopen(callback));
-      reopenOffs.set(binding.id, offs);
+    host: {
+      binding: { id: binding.id, plugin: binding.plugin, name: binding.name },
+      clock: ports.clock,
+      log: ports.log,
+      metrics: ports.metrics,
+      limits: ports.limits,
+      fetch: ports.fetch,
+      onReopen(callback) {
+        if (!hasEnded) offs.push(ports.onReopen(callback));
+      },
+    },
+    end() {
+      hasEnded = true;
+      for (const off of offs.splice(0)) off();
     },
   };
 }

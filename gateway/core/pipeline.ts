@@ -4,7 +4,7 @@ import { GatewayError } from './errors.ts';
 import type { ExchangeState } from './exchange/exchange.ts';
 import type { FailPolicy, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
-import type { Exchange, Logger, MaybePromise, Plugin } from './plugin.ts';
+import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
 
 /** Is an installed plugin with its code. */
@@ -20,6 +20,13 @@ export interface PluginStats {
   totalMs: number;
 }
 
+/** Is what a set-up was lent. */
+export interface Loan {
+  readonly host: Host;
+  /** Takes back what the set-up has registered with the gateway. */
+  end(): void;
+}
+
 /** Is a binding put to work: its plugin set up with its configuration. */
 export interface Instance {
   readonly binding: Binding;
@@ -29,6 +36,9 @@ export interface Instance {
   readonly stats: PluginStats;
   /** The binding's condition; undefined = always. */
   readonly when: FieldTest | undefined;
+  readonly loan: Loan;
+  /** Counts the snapshots in use that hold it; closed when the last lets go. */
+  holders: number;
 }
 
 type Hook = (exchange: Exchange, config: unknown, state: unknown) => MaybePromise<void>;

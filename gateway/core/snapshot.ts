@@ -3,17 +3,19 @@
 import { checkDocument, type EntityProblem } from './check.ts';
 import { type DocumentState, EMPTY_DOCUMENT } from './config.ts';
 import type { Api, Binding } from './model.ts';
-import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin } from './pipeline.ts';
-import type { Consumer, Host, MaybePromise } from './plugin.ts';
+import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin, type Loan } from './pipeline.ts';
+import type { Consumer } from './plugin.ts';
 import { buildFieldTests, type FieldTest, matchesPath, readPathPattern } from './routing/match.ts';
 import { type BindingIndex, buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
-import { createRouterBuilder, EMPTY_ROUTER, type Router } from './routing/router.ts';
+import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
 import { createSlicer } from './slicer.ts';
 
 /** Most chains of single consumers kept per snapshot; beyond, they are built again when needed. */
 const MAX_CONSUMER_CHAINS = 10_000;
 /** Longest that a plugin may take to set up one binding. */
 const SETUP_TIMEOUT_MS = 10_000;
+/** Stands for the route where there is none. */
+const UNROUTED = {};
 
 /** Is a document compiled. */
 export interface Snapshot {
@@ -23,8 +25,8 @@ export interface Snapshot {
   readonly index: BindingIndex;
   readonly instances: ReadonlyMap<string, Instance>;
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
-  /** Chains by route id, and by route, consumer and groups; filled on first use. */
-  readonly routeChains: Map<string, Chain>;
+  /** Chains filled on first use: by route, which goes with its api; and by api, route, consumer and groups. */
+  readonly routeChains: WeakMap<object, Chain>;
   readonly consumerChains: Map<string, Chain>;
 }
 
@@ -36,15 +38,15 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   index: buildBindingIndex([]),
   instances: new Map(),
   plugins: new Map(),
-  routeChains: new Map(),
+  routeChains: new WeakMap(),
   consumerChains: new Map(),
 };
 
 /** Is what compiling needs. */
 export interface SnapshotOptions {
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
-  /** Makes what a binding is lent at set-up. */
-  hostOf(binding: Binding): Host;
+  /** Lends a binding what it may use, from its set-up to its close. */
+  lend(binding: Binding): Loan;
 }
 
 /** Is the result of compiling: a snapshot, or every reason against it. */
@@ -82,7 +84,7 @@ export async function buildSnapshot(
       index,
       instances,
       plugins: options.plugins,
-      routeChains: isSameBindings ? previous.routeChains : new Map(),
+      routeChains: isSameBindings ? previous.routeChains : new WeakMap(),
       consumerChains: isSameBindings ? previous.consumerChains : new Map(),
     },
   };
@@ -120,7 +122,7 @@ async function buildInstances(
     if (!plugin || !binding.enabled || binding.effect === 'exclude') continue;
     try {
       const isKnown = known?.binding === binding;
-      instances.set(id, isKnown ? known : await setUpBinding(binding, plugin, known, options.hostOf(binding)));
+      instances.set(id, isKnown ? known : await setUpBinding(binding, plugin, known, options.lend(binding)));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       problems.push({ kind: 'binding', id, pointer: '/config', code: 'SETUP_FAILED', message });
@@ -128,7 +130,7 @@ async function buildInstances(
     const pause = slicer.step();
     if (pause) await pause;
   }
-  if (problems.length > 0) await closeInstances(findGone(instances, previous.instances));
+  if (problems.length > 0) await closeInstances([...instances.values()].filter(({ holders }) => holders === 0));
   return { instances, problems };
 }
 
@@ -136,27 +138,35 @@ async function setUpBinding(
   binding: Binding,
   plugin: LoadedPlugin,
   known: Instance | undefined,
-  host: Host,
+  loan: Loan,
 ): Promise<Instance> {
-  const state: MaybePromise<unknown> = plugin.plugin.setup?.(binding.config, host);
-  return {
-    binding,
-    plugin,
-    config: binding.config,
-    state: state instanceof Promise ? await withinTime(state) : state,
-    // What a binding costs is counted over its changes of configuration.
-    stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
-    when: buildCondition(binding),
-  };
+  try {
+    const state = plugin.plugin.setup?.(binding.config, loan.host);
+    return {
+      binding,
+      plugin,
+      config: binding.config,
+      state: state instanceof Promise ? await withinTime(plugin, state) : state,
+      // What a binding costs is counted over its changes of configuration.
+      stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
+      when: buildCondition(binding),
+      loan,
+      holders: 0,
+    };
+  } catch (error) {
+    loan.end();
+    throw error;
+  }
 }
 
-function withinTime<T>(promise: Promise<T>): Promise<T> {
+function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`set-up took longer than ${SETUP_TIMEOUT_MS} ms`)),
-      SETUP_TIMEOUT_MS,
-    );
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const timer = setTimeout(() => {
+      reject(new Error(`set-up took longer than ${SETUP_TIMEOUT_MS} ms`));
+      // Nobody waits for it any more; what it opens all the same must not stay open.
+      setUp.then((state) => plugin.close?.(state)).catch(() => undefined);
+    }, SETUP_TIMEOUT_MS);
+    setUp.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 
@@ -172,35 +182,30 @@ function buildCondition(binding: Binding): FieldTest | undefined {
     tests.every((test) => test(request));
 }
 
-/** Gives the instances of `before` that are not in `after`. */
-export function findGone(
-  before: ReadonlyMap<string, Instance>,
-  after: ReadonlyMap<string, Instance>,
-): readonly Instance[] {
-  return [...before].flatMap(([id, instance]) => (after.get(id) === instance ? [] : [instance]));
-}
-
 /** Closes set-ups that no request uses any more. A failing close harms nobody. */
 export async function closeInstances(instances: readonly Instance[]): Promise<void> {
+  for (const { loan } of instances) loan.end();
   await Promise.allSettled(instances.map(async (one) => one.plugin.plugin.close?.(one.state)));
 }
 
 /** Gives the chain of a route for callers not (yet) known. */
-export function findRouteChain(snapshot: Snapshot, apiId: string, routeId: string): Chain {
-  const known = snapshot.routeChains.get(routeId);
+export function findRouteChain(snapshot: Snapshot, { api, route }: RouteEntry): Chain {
+  const known = snapshot.routeChains.get(route);
   if (known) return known;
-  const chain = compileChain(snapshot, { apiId, routeId });
-  snapshot.routeChains.set(routeId, chain);
+  const chain = compileChain(snapshot, { apiId: api.id, routeId: route.id });
+  snapshot.routeChains.set(route, chain);
   return chain;
 }
 
 /** Gives the chain of a route for a consumer; the route's own when no binding names the consumer or its groups. */
-export function findConsumerChain(snapshot: Snapshot, apiId: string, routeId: string, consumer: Consumer): Chain {
+export function findConsumerChain(snapshot: Snapshot, entry: RouteEntry, consumer: Consumer): Chain {
   const { index } = snapshot;
   const isNamed = index.byConsumer.has(consumer.id);
   const groups = index.byGroup.size === 0 ? [] : consumer.groups.filter((group) => index.byGroup.has(group));
-  if (!isNamed && groups.length === 0) return findRouteChain(snapshot, apiId, routeId);
-  const key = `${routeId} ${isNamed ? consumer.id : ''} ${groups.join(' ')}`;
+  if (!isNamed && groups.length === 0) return findRouteChain(snapshot, entry);
+  const apiId = entry.api.id;
+  const routeId = entry.route.id;
+  const key = `${apiId} ${routeId} ${isNamed ? consumer.id : ''} ${groups.join(' ')}`;
   const known = snapshot.consumerChains.get(key);
   if (known) return known;
   if (snapshot.consumerChains.size >= MAX_CONSUMER_CHAINS) snapshot.consumerChains.clear();
@@ -211,10 +216,10 @@ export function findConsumerChain(snapshot: Snapshot, apiId: string, routeId: st
 
 /** Gives what runs for requests without a route: the observing plugins that are bound everywhere. */
 export function findUnroutedChain(snapshot: Snapshot): Chain {
-  const known = snapshot.routeChains.get('');
+  const known = snapshot.routeChains.get(UNROUTED);
   if (known) return known;
   const chain = compileChain(snapshot, { apiId: '', routeId: '' }, 'observe');
-  snapshot.routeChains.set('', chain);
+  snapshot.routeChains.set(UNROUTED, chain);
   return chain;
 }
 

@@ -88,7 +88,10 @@ export async function startPlugin<Config, State>(
   ] as const;
   const document = applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes });
   const plugins = new Map([[loaded.manifest.name, loaded]]);
-  const compiled = await buildSnapshot(document, EMPTY_SNAPSHOT, { plugins, hostOf: () => host });
+  const compiled = await buildSnapshot(document, EMPTY_SNAPSHOT, {
+    plugins,
+    lend: () => ({ host, end() {} }),
+  });
   if (!compiled.ok) throw thrown.get(host) ?? new Error(compiled.problems.map(({ message }) => message).join('; '));
   const { snapshot } = compiled;
   const upstreams = createUpstreams(() => 0);

@@ -25,6 +25,8 @@ export interface TestGateway {
   readonly port: number;
   readonly engine: Engine;
   readonly log: readonly LogLine[];
+  /** What plugins registered for SIGHUP and did not take back. */
+  readonly reopeners: ReadonlySet<() => void>;
   /** Applies changes as the next revision; throws when they are refused. */
   apply(changes: readonly Change[]): Promise<void>;
   drain(): Promise<void>;
@@ -42,7 +44,8 @@ export interface TestGatewayOptions {
 /** Starts a gateway on a free port, without configuration. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const log: LogLine[] = [];
-  const ports = buildPorts(log, options);
+  const reopeners = new Set<() => void>();
+  const ports = buildPorts(log, reopeners, options);
   const plugins = new Map((options.plugins ?? []).map((plugin) => [plugin.manifest.name, plugin]));
   const engine = createEngine({ ports, plugins, trustedProxies: options.trustedProxies ?? [] });
   const listener = createNodeListener({
@@ -58,6 +61,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     port,
     engine,
     log,
+    reopeners,
     async apply(changes) {
       revision++;
       const prepared = await engine.prepare({ revision, isReset: false, changes });
@@ -73,7 +77,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   };
 }
 
-function buildPorts(lines: LogLine[], options: TestGatewayOptions): Ports {
+function buildPorts(lines: LogLine[], reopeners: Set<() => void>, options: TestGatewayOptions): Ports {
   const write =
     (level: string) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -90,7 +94,10 @@ function buildPorts(lines: LogLine[], options: TestGatewayOptions): Ports {
     upstream: createUndiciClient(),
     nextId: () => randomUUID(),
     fetch: () => Promise.reject(new Error('no network in this test')),
-    onReopen: () => () => undefined,
+    onReopen(callback) {
+      reopeners.add(callback);
+      return () => void reopeners.delete(callback);
+    },
   };
 }
 

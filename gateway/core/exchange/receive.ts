@@ -84,7 +84,7 @@ function route(snapshot: Snapshot, incoming: IncomingRequest, received: Received
   }
   const request: MatchRequest = { method: incoming.method, host, path, query, headers: head.headers };
   const match = findRoute(snapshot.router, request);
-  if (match.entry) return { entry: match.entry, chain: chainOf(snapshot, match.entry), refusal: undefined };
+  if (match.entry) return { entry: match.entry, chain: findRouteChain(snapshot, match.entry), refusal: undefined };
   if (match.allowedMethods.size === 0) {
     return unrouted(new GatewayError('ROUTE_NOT_FOUND', 'no api is published at this host and path'));
   }
@@ -96,11 +96,7 @@ function route(snapshot: Snapshot, incoming: IncomingRequest, received: Received
     incoming.method === 'OPTIONS' && head.headers.has('origin') && head.headers.get('access-control-request-method');
   const preflight = asked ? findRoute(snapshot.router, { ...request, method: asked }) : undefined;
   if (!preflight?.entry) return unrouted(refusal);
-  return { entry: preflight.entry, chain: chainOf(snapshot, preflight.entry), refusal };
-}
-
-function chainOf(snapshot: Snapshot, entry: RouteEntry): Chain {
-  return findRouteChain(snapshot, entry.api.id, entry.route.id);
+  return { entry: preflight.entry, chain: findRouteChain(snapshot, preflight.entry), refusal };
 }
 
 function buildExchange(parts: {

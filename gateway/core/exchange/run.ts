@@ -76,7 +76,7 @@ export class Run implements ForwardHandler, Walk {
     const { lease, entry } = this.#start;
     const { consumer } = this.exchange;
     if (consumer && entry) {
-      this.#chain = findConsumerChain(lease.snapshot, entry.api.id, entry.route.id, consumer);
+      this.#chain = findConsumerChain(lease.snapshot, entry, consumer);
     }
     const { request, authenticateEnd } = this.#chain;
     return then(runSteps(this, request, authenticateEnd, request.length), () => {
