@@ -82,13 +82,13 @@ export function createFleet(options: FleetOptions): Fleet {
   const bury = (member: Member, end: { code: number | null; signal: string | null }): void => {
     const wasDraining = member.state === 'draining';
     const relieved = relieving.get(member);
-    const isRelieved = [...relieving.values()].includes(member);
     members.delete(member);
     relieving.delete(member);
     member.leave();
     options.onGone(member);
     if (members.size === 0) onEmpty?.();
-    if (isDraining || wasDraining || isRelieved) return;
+    // In an ailing one's place another is on its way already.
+    if (isDraining || wasDraining || member.isAiling) return;
 
     deaths++;
     const respawnInMs = spawnLater(member.slot, relieved);

@@ -9,6 +9,8 @@ import type { Vote, Voter } from './publisher.ts';
 
 /** A worker that has not prepared a revision by then is held to be stuck; ten thousand apis take under two seconds. */
 const PREPARE_TIMEOUT_MS = 30_000;
+/** To commit is to assign; a worker that has not done so by then has failed at it, and holds up every other. */
+const COMMIT_TIMEOUT_MS = 5_000;
 const GONE: Vote = { isGone: true };
 
 /**
@@ -82,8 +84,9 @@ export class Member implements Voter {
     const done = new Promise<void>((resolve) => {
       this.#committed = resolve;
     });
+    const timer = setTimeout(() => this.replace('it did not commit a revision in time'), COMMIT_TIMEOUT_MS);
     this.send({ channel: 'commit', revision });
-    return done;
+    return done.finally(() => clearTimeout(timer));
   }
 
   discard(revision: number): void {

@@ -121,12 +121,12 @@ export class Publisher<Member extends Voter> {
 
   async #feedNewcomers(): Promise<void> {
     const newcomers = [...this.#newcomers];
-    this.#newcomers.clear();
     const document = this.#document;
     const isFed = await Promise.all(newcomers.map(async (voter) => !document || feed(voter, document)));
 
     newcomers.forEach((voter, index) => {
-      if (!isFed[index]) return;
+      // One that left meanwhile must not come in: nobody would ever hear its vote.
+      if (!this.#newcomers.delete(voter) || !isFed[index]) return;
       this.#voters.add(voter);
       this.#options.onJoined(voter);
     });

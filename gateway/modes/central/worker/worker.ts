@@ -186,8 +186,11 @@ class WorkerProcess {
   }
 
   #commit(revision: number): void {
-    if (this.#prepared?.ok && this.#prepared.revision === revision) this.#prepared.commit();
+    const prepared = this.#prepared;
     this.#prepared = undefined;
+    // Without an answer the keeper replaces this worker: better than to say that a revision runs which does not.
+    if (!prepared?.ok || prepared.revision !== revision) return;
+    prepared.commit();
     this.#parts.send({ channel: 'committed', revision });
   }
 

@@ -191,6 +191,23 @@ describe('publisher', () => {
     assert.ok(!joined.includes(newcomer));
   });
 
+  it('does not take in a newcomer that dies while it is fed', async () => {
+    const { publisher, joined, committed } = openBench(1);
+    publisher.offer(update(1, [api('a')], true));
+    await turn();
+    const newcomer = new FakeVoter(2);
+    newcomer.commit = async () => publisher.leave(newcomer);
+
+    publisher.join(newcomer);
+    await turn();
+    publisher.offer(update(2, [api('b')]));
+    await turn();
+
+    assert.ok(!joined.includes(newcomer));
+    assert.deepEqual(newcomer.said, ['prepare 1']);
+    assert.equal(committed.at(-1)?.revision, 2);
+  });
+
   it('lets a worker join without a document when there is none', async () => {
     const { joined, voters } = openBench(2);
 
