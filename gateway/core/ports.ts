@@ -68,7 +68,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Is where a try goes. The key of a connection pool is all of it. */
+/** Is where a try goes. The key of a connection pool is all of it; the same object is passed for the same address. */
 export interface TargetAddress {
   readonly protocol: 'http' | 'https';
   readonly host: string;

@@ -26,15 +26,16 @@ const TRIM_MS = 60_000;
 /** Makes a client with one pool of kept-alive connections per address. */
 export function createUndiciClient(): UpstreamClient {
   const pools = new Map<string, ClientPool>();
+  // Spares most requests the making of a key.
+  const byAddress = new WeakMap<TargetAddress, ClientPool>();
   const trimmer = setInterval(() => trim(pools), TRIM_MS);
   trimmer.unref();
   return {
     send(address, request, handler) {
-      const key = keyOf(address);
-      let pool = pools.get(key);
+      let pool = byAddress.get(address);
       if (!pool) {
-        pool = new ClientPool(() => openClient(address), POOL_LIMITS);
-        pools.set(key, pool);
+        pool = findPool(pools, address);
+        byAddress.set(address, pool);
       }
       const call = new Call(handler, pool, request);
       call.start();
@@ -64,6 +65,18 @@ function openClient(address: TargetAddress): Client {
       ...(address.tls?.serverName === undefined ? {} : { servername: address.tls.serverName }),
     },
   });
+}
+
+function findPool(pools: Map<string, ClientPool>, address: TargetAddress): ClientPool {
+  const key = keyOf(address);
+  const known = pools.get(key);
+  if (known) return known;
+  const pool: ClientPool = new ClientPool(() => {
+    // A pool that was trimmed away comes back with its first connection.
+    pools.set(key, pool);
+    return openClient(address);
+  }, POOL_LIMITS);
+  return pool;
 }
 
 function trim(pools: Map<string, ClientPool>): void {

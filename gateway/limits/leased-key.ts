@@ -46,6 +46,10 @@ export interface LeasedKey {
   share: KeyLog | undefined;
 }
 
+/** A new key asks for this part of its limit beyond its first request: most callers come again. */
+const FIRST_APPETITE_PART = 128;
+const MAX_FIRST_APPETITE = 16;
+
 /** Makes a key that knows nothing. */
 export function newLeasedKey(scope: Scope, key: string): LeasedKey {
   return {
@@ -60,7 +64,7 @@ export function newLeasedKey(scope: Scope, key: string): LeasedKey {
     refusedUntilMs: 0,
     uses: [],
     waiters: [],
-    appetite: 0,
+    appetite: Math.min(MAX_FIRST_APPETITE, Math.floor(fewestRequests(scope) / FIRST_APPETITE_PART)),
     askedAtMs: 0,
     isAsking: false,
     isQueued: false,
@@ -68,6 +72,10 @@ export function newLeasedKey(scope: Scope, key: string): LeasedKey {
     isTimed: false,
     share: undefined,
   };
+}
+
+function fewestRequests({ windows }: Scope): number {
+  return Math.min(...windows.map(({ requests }) => requests));
 }
 
 /** Says whether forgetting the key loses nothing. */
@@ -112,7 +120,7 @@ export function adjustAppetite(state: LeasedKey, nowMs: number): void {
   const lastedMs = nowMs - state.grantedAtMs;
   const leaseMs = state.expiresAtMs - state.grantedAtMs;
   if (lastedMs < leaseMs / 2) {
-    const most = Math.min(...state.scope.windows.map((window) => Math.floor(window.requests / 4)));
+    const most = Math.floor(fewestRequests(state.scope) / 4);
     state.appetite = Math.min(most, Math.max(1, state.appetite * 2));
   } else if (lastedMs > leaseMs) {
     state.appetite >>= 1;

@@ -12,6 +12,8 @@ export interface TargetState {
   readonly tls: TargetAddress['tls'];
   /** Host header for it: host, and the port unless it is the protocol's own. */
   readonly authority: string;
+  /** Addresses as handed to the client, by connect time-out. */
+  readonly addresses: Map<number, TargetAddress>;
   inFlight: number;
   /** Failures in a row, by live traffic. */
   failures: number;

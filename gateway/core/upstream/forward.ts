@@ -1,7 +1,15 @@
 // Sends one request to an upstream: chooses targets, tries again only when nothing can have been done twice.
 // Must not know clients or plugins: it hands head, chunks and end on.
 import { type ErrorCode, GatewayError } from '../errors.ts';
-import type { BodySource, Clock, UpstreamCall, UpstreamClient, UpstreamFailure, UpstreamHandler } from '../ports.ts';
+import type {
+  BodySource,
+  Clock,
+  TargetAddress,
+  UpstreamCall,
+  UpstreamClient,
+  UpstreamFailure,
+  UpstreamHandler,
+} from '../ports.ts';
 import type { Balancer, TargetState } from './balancer.ts';
 
 /** Is what is sent. */
@@ -88,7 +96,7 @@ export class Forward implements UpstreamHandler {
     target.inFlight++;
     this.#handler.onTry(target);
     this.#call = this.#client.send(
-      { ...addressOf(target), connectMs: request.connectMs },
+      addressOf(target, request.connectMs),
       {
         method: request.method,
         target: request.target,
@@ -165,6 +173,12 @@ export class Forward implements UpstreamHandler {
   }
 }
 
-function addressOf(target: TargetState): Pick<TargetState, 'protocol' | 'host' | 'port' | 'tls'> {
-  return target;
+/** Gives the same object for the same address each time: the client keeps its connections by it. */
+function addressOf(target: TargetState, connectMs: number): TargetAddress {
+  const known = target.addresses.get(connectMs);
+  if (known) return known;
+  const { protocol, host, port, tls } = target;
+  const address = { protocol, host, port, tls, connectMs };
+  target.addresses.set(connectMs, address);
+  return address;
 }

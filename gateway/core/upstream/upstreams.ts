@@ -49,6 +49,7 @@ export function createUpstreams(random: () => number): Upstreams {
       port,
       tls: protocol === 'https' ? (tls ?? { verify: true }) : undefined,
       authority: authorityOf(protocol, host, port),
+      addresses: new Map(),
       inFlight: 0,
       failures: 0,
       ejectedUntilMs: 0,
