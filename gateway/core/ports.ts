@@ -9,7 +9,7 @@ export interface BodySink {
   /** Gives false when the source should pause until the sink calls `resume` on it. */
   write(chunk: Uint8Array): boolean;
   end(): void;
-  /** Ends early: the peer broke off or the body is malformed. */
+  /** Ends early: the peer broke off or the body is malformed; a `GatewayError` says what to answer. */
   fail(error: Error): void;
 }
 

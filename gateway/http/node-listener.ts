@@ -3,10 +3,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { type ErrorCode, GatewayError } from '../core/errors.ts';
-import type { Listener, OutgoingResponse, RequestHandler } from '../core/ports.ts';
+import type { Listener, RequestHandler } from '../core/ports.ts';
+import { ClientConnection } from './client-connection.ts';
 import { readFraming } from './framing.ts';
-import { MAX_DISCARD_BYTES, NodeBody } from './node-body.ts';
-import { buildRefusal, refuse } from './refusal.ts';
+import { NodeBody } from './node-body.ts';
+import { NodeResponse } from './node-response.ts';
+import { refuseResponse } from './refusal.ts';
 
 /** Bounds of a listener. Times in milliseconds. */
 export interface ListenerLimits {
@@ -14,6 +16,8 @@ export interface ListenerLimits {
   /** From the first byte of a request to the end of its head. */
   readonly headerTimeoutMs: number;
   readonly keepAliveMs: number;
+  /** Longest silence of a client that owes body bytes; 30 s when absent. */
+  readonly bodyIdleMs?: number;
 }
 
 /** Is what a listener is made of. */
@@ -34,16 +38,17 @@ const MAX_HEAD_BYTES = 32 * 1024;
 const IDLE_GRACE_MS = 1_000;
 /** How often node looks for connections past their deadline; its default of 30 s makes every deadline 30 s. */
 const DEADLINE_CHECK_MS = 500;
-/** Longest wait for the rest of a body that nobody reads. */
-const DISCARD_MS = 2_000;
-/** Largest body that is joined with its head. */
-const MAX_JOINED_BYTES = 16 * 1024;
+/** Longest that a client may leave an answer lying without taking a byte of it. */
+const STALLED_READER_MS = 60_000;
+/** Longest silence of a client that owes body bytes. */
+const BODY_IDLE_MS = 30_000;
 /** Requests after which a connection is closed, so that load spreads again after a restart. */
 const MAX_REQUESTS_PER_CONNECTION = 100_000;
 
 /** Makes a listener; nothing is open before `listen`. */
 export function createNodeListener(options: NodeListenerOptions): Listener {
   const { limits } = options;
+  const bodyIdleMs = limits.bodyIdleMs ?? BODY_IDLE_MS;
   let isDraining = false;
   const server = createServer({
     maxHeaderSize: MAX_HEAD_BYTES,
@@ -60,35 +65,40 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
   server.maxHeadersCount = 0;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_CONNECTION;
   server.maxConnections = limits.maxConnections;
+  server.timeout = STALLED_READER_MS;
 
-  /** Open connections with the responses that are owed on each, oldest first. */
-  const owed = new Map<Socket, ServerResponse[]>();
+  const connections = new Map<Socket, ClientConnection>();
   server.on('connection', (socket) => {
-    owed.set(socket, []);
-    socket.once('close', () => owed.delete(socket));
+    connections.set(socket, new ClientConnection(socket));
+    socket.once('close', () => connections.delete(socket));
   });
 
-  const receive = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
-    const responses = owed.get(request.socket);
-    responses?.push(response);
-    const framing = readFraming(request.rawHeaders, request.httpVersion);
-    if (!framing.ok) {
-      // By the response, not the socket: answers to requests sent before this one come first.
-      const { lines, body } = buildRefusal(new GatewayError('REQUEST_MALFORMED', framing.detail));
-      response.shouldKeepAlive = false;
-      response.writeHead(400, [...lines]).end(body);
-      return;
-    }
-    const body = framing.hasBody
-      ? new NodeBody(request, response, { length: framing.length, expectsContinue })
-      : undefined;
-    if (body) response.once('finish', () => endBody(request));
+  const receive = (request: IncomingMessage, response: ServerResponse, expectation?: Expectation): void => {
+    const connection = connections.get(request.socket);
     const outgoing = new NodeResponse(request, response, () => isDraining);
     // One listener for all that follows the end of a response: each costs on every request.
     response.once('close', () => {
-      responses?.shift();
       outgoing.closed();
+      connection?.leave();
     });
+    connection?.enter({ request, response, begin: () => serve(request, response, outgoing, expectation) });
+  };
+  const serve = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    outgoing: NodeResponse,
+    expectation: Expectation | undefined,
+  ): void => {
+    const framing = readFraming(request.rawHeaders, request.httpVersion);
+    if (!framing.ok || expectation === 'unknown') {
+      refuseResponse(response, framing.ok ? BAD_EXPECTATION : new GatewayError('REQUEST_MALFORMED', framing.detail));
+      return;
+    }
+    const expectsContinue = expectation === '100-continue';
+    const body = framing.hasBody
+      ? new NodeBody(request, response, { length: framing.length, expectsContinue, idleMs: bodyIdleMs })
+      : undefined;
+    if (body) response.once('finish', () => body.end());
     options.handler(
       {
         method: request.method ?? '',
@@ -104,26 +114,26 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     );
   };
 
-  server.on('request', (request, response) => receive(request, response, false));
+  server.on('request', (request, response) => receive(request, response));
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // Node sees `y 100-continue` as this expectation too; a server that reads it otherwise would wait for the body.
-    if (request.headers.expect?.toLowerCase() === '100-continue') receive(request, response, true);
-    else refuse(request.socket, BAD_EXPECTATION);
+    receive(request, response, request.headers.expect?.toLowerCase() === '100-continue' ? '100-continue' : 'unknown');
   });
-  server.on('checkExpectation', (request) => refuse(request.socket, BAD_EXPECTATION));
-  server.on('connect', (_request, socket: Socket) => refuse(socket, NO_CONNECT));
+  server.on('checkExpectation', (request, response) => receive(request, response, 'unknown'));
+  server.on('connect', (_request, socket: Socket) => {
+    // Node takes its own listeners off, and a reset would go unheard.
+    socket.on('error', () => socket.destroy());
+    connections.get(socket)?.refuse(NO_CONNECT);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    const [response, ...more] = owed.get(socket) ?? [];
-    // An answer to something sent before is under way: another one now would be taken for it.
-    if (more.length > 0 || response?.headersSent) {
-      socket.destroy();
-      return;
-    }
-    const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? [
-      'REQUEST_MALFORMED',
-      'the request is not valid HTTP/1.1',
-    ];
-    refuse(socket, new GatewayError(code, detail));
+    const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? NO_HTTP;
+    const connection = connections.get(socket);
+    if (connection) connection.refuse(new GatewayError(code, detail));
+    else socket.destroy();
+  });
+  // Idle for as long as it may be, or owed bytes that it does not take. Who waits for an answer may wait.
+  server.on('timeout', (socket: Socket) => {
+    if (socket.writableLength > 0 || (connections.get(socket)?.isIdle ?? true)) socket.destroy();
   });
 
   return {
@@ -131,7 +141,7 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     async drain() {
       isDraining = true;
       const timer = setTimeout(() => {
-        for (const [socket, responses] of owed) if (responses.length === 0) socket.destroy();
+        for (const [socket, { isIdle }] of connections) if (isIdle) socket.destroy();
       }, IDLE_GRACE_MS);
       await close(server);
       clearTimeout(timer);
@@ -139,31 +149,22 @@ export function createNodeListener(options: NodeListenerOptions): Listener {
     close() {
       const closed = close(server);
       server.closeAllConnections();
-      for (const socket of owed.keys()) socket.destroy();
+      for (const socket of connections.keys()) socket.destroy();
       return closed;
     },
   };
 }
 
+/** Is what a client expects before it sends its body. */
+type Expectation = '100-continue' | 'unknown';
+
+const NO_HTTP: readonly [ErrorCode, string] = ['REQUEST_MALFORMED', 'the request is not valid HTTP/1.1'];
 const CLIENT_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   HPE_HEADER_OVERFLOW: ['HEADERS_TOO_LARGE', `the request head is larger than ${MAX_HEAD_BYTES} bytes`],
   ERR_HTTP_REQUEST_TIMEOUT: ['REQUEST_TIMEOUT', 'the request head took too long to arrive'],
 };
 const BAD_EXPECTATION = new GatewayError('EXPECTATION_FAILED', 'the only expectation supported is 100-continue');
 const NO_CONNECT = new GatewayError('METHOD_NOT_ALLOWED', 'CONNECT is not supported', { headers: { allow: '' } });
-
-/** Reads the rest of a body that the answer did not wait for, within bounds; else closes the connection. */
-function endBody(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  let bytes = 0;
-  const timer = setTimeout(() => request.socket.destroy(), DISCARD_MS);
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > MAX_DISCARD_BYTES) request.socket.destroy();
-  });
-  request.on('close', () => clearTimeout(timer));
-  request.resume();
-}
 
 function listen(
   server: Server,
@@ -186,65 +187,4 @@ function close(server: Server): Promise<void> {
     if (server.listening) NetServer.prototype.close.call(server, () => resolve());
     else resolve();
   });
-}
-
-/** Writes one response over node:http. */
-class NodeResponse implements OutgoingResponse {
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #isDraining: () => boolean;
-  #length: number | undefined;
-  #whenClosed: ((isComplete: boolean) => void) | undefined;
-
-  constructor(request: IncomingMessage, response: ServerResponse, isDraining: () => boolean) {
-    this.#request = request;
-    this.#response = response;
-    this.#isDraining = isDraining;
-  }
-
-  writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
-    this.#length = bodyLength;
-    if (this.#isDraining()) this.#response.shouldKeepAlive = false;
-    const isBodiless = status === 204 || status === 304;
-    const lines =
-      bodyLength === undefined || isBodiless ? [...headers] : [...headers, 'Content-Length', String(bodyLength)];
-    this.#response.writeHead(status, lines);
-  }
-
-  write(chunk: Uint8Array): boolean {
-    // A small body that came in one piece leaves with the head as one string: one write instead of two.
-    if (chunk.length === this.#length && chunk.length <= MAX_JOINED_BYTES) {
-      this.#response.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1'), 'latin1');
-      // `end(text)` would append an empty piece, and two pieces take node's slow writev: a tenth of the CPU per request.
-      this.#response.socket?.uncork();
-      this.#response.end();
-      return true;
-    }
-    return this.#response.write(chunk);
-  }
-
-  end(): void {
-    if (!this.#response.writableEnded) this.#response.end();
-  }
-
-  abort(): void {
-    // A reset, not an end: to a client that reads until the connection closes an end would look like a whole message.
-    this.#request.socket.resetAndDestroy();
-  }
-
-  closeAfter(): void {
-    this.#response.shouldKeepAlive = false;
-  }
-
-  onDrain(callback: () => void): void {
-    this.#response.once('drain', callback);
-  }
-
-  onClose(callback: (isComplete: boolean) => void): void {
-    this.#whenClosed = callback;
-  }
-
-  closed(): void {
-    this.#whenClosed?.(this.#response.writableFinished);
-  }
 }

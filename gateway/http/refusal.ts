@@ -1,12 +1,19 @@
-// Answers on a bare socket: for what never became a request.
+// Answers of the listener itself: for what never becomes a request of the core.
 // Must close the connection after it: behind broken framing nothing that follows can be trusted.
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { GatewayError } from '../core/errors.ts';
 import { buildProblem } from '../core/exchange/answers.ts';
 
+/** Refuses a request whose head could be read, in its place among pipelined ones. */
+export function refuseResponse(response: ServerResponse, error: GatewayError): void {
+  const { lines, body } = buildRefusal(error);
+  response.shouldKeepAlive = false;
+  response.writeHead(error.status, [...lines]).end(body);
+}
+
 /** Gives the header lines and the body of a refusal. */
-export function buildRefusal(error: GatewayError): { readonly lines: readonly string[]; readonly body: Uint8Array } {
+function buildRefusal(error: GatewayError): { readonly lines: readonly string[]; readonly body: Uint8Array } {
   const { headers, body } = buildProblem(error, '');
   const lines: string[] = [];
   headers.writeTo(lines);
@@ -15,7 +22,7 @@ export function buildRefusal(error: GatewayError): { readonly lines: readonly st
 }
 
 /** Refuses whatever came on the socket, and closes it. */
-export function refuse(socket: Socket, error: GatewayError): void {
+export function refuseSocket(socket: Socket, error: GatewayError): void {
   if (!socket.writable) {
     socket.destroy();
     return;

@@ -196,6 +196,8 @@ class Call implements UpstreamCall {
       status,
       rawHeaders.map((part) => part.toString('latin1')),
     );
+    // The head is all of it. Undici takes a Content-Length, which a 304 may well have, for a body that is missing.
+    if (status === 204 || status === 304) this.#end();
     return true;
   }
 
@@ -205,6 +207,10 @@ class Call implements UpstreamCall {
 
   onComplete(): void {
     this.#giveBack();
+    this.#end();
+  }
+
+  #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#handler.onEnd();

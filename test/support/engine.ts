@@ -39,6 +39,7 @@ export interface TestGatewayOptions {
   readonly consumers?: CredentialFinder;
   readonly trustedProxies?: readonly string[];
   readonly headerTimeoutMs?: number;
+  readonly bodyIdleMs?: number;
 }
 
 /** Starts a gateway on a free port, without configuration. */
@@ -51,7 +52,12 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const listener = createNodeListener({
     host: '127.0.0.1',
     port: 0,
-    limits: { maxConnections: 1000, headerTimeoutMs: options.headerTimeoutMs ?? 10_000, keepAliveMs: 60_000 },
+    limits: {
+      maxConnections: 1000,
+      headerTimeoutMs: options.headerTimeoutMs ?? 10_000,
+      keepAliveMs: 60_000,
+      bodyIdleMs: options.bodyIdleMs ?? 10_000,
+    },
     handler: engine.handle,
   });
   const { port } = await listener.listen();

@@ -5,7 +5,8 @@ import type { BodySink, BodySource } from '../ports.ts';
 
 /**
  * Collects a body.
- * @throws BODY_TOO_LARGE above maxBytes, known before reading when the length is; REQUEST_MALFORMED when it breaks off.
+ * @throws BODY_TOO_LARGE above maxBytes, known before reading when the length is; REQUEST_MALFORMED when it breaks off;
+ * REQUEST_TIMEOUT when it stalls.
  */
 export function collectBody(source: BodySource, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
@@ -29,9 +30,15 @@ export function collectBody(source: BodySource, maxBytes: number): Promise<Uint8
         return false;
       },
       end: () => resolve(Buffer.concat(chunks)),
-      fail: (cause) => reject(new GatewayError('REQUEST_MALFORMED', 'the request body broke off', { cause })),
+      fail: (cause) => reject(toBodyError(cause)),
     });
   });
+}
+
+/** Gives the answer to a body that ended early: what the source says, or that it broke off. */
+export function toBodyError(cause: Error): GatewayError {
+  if (cause instanceof GatewayError) return cause;
+  return new GatewayError('REQUEST_MALFORMED', 'the request body broke off', { cause });
 }
 
 /** Passes one chunk on, changed or dropped (null). */

@@ -150,7 +150,9 @@ export class Forward implements UpstreamHandler {
       this.start();
       return;
     }
-    const error = new GatewayError(CODE_OF_FAILURE[failure], DETAIL_OF_FAILURE[failure], { cause });
+    // A stalled request body says so itself.
+    const isKnown = isClientFault && cause instanceof GatewayError;
+    const error = isKnown ? cause : new GatewayError(CODE_OF_FAILURE[failure], DETAIL_OF_FAILURE[failure], { cause });
     this.#handler.onError(error, this.#hasHead);
   }
 

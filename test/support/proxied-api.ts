@@ -1,0 +1,45 @@
+// One api in a gateway of this process, and the closing of everything that a test opened.
+// Must not choose what is tested: every default can be overridden.
+import type { Api } from '../../gateway/core/model.ts';
+import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
+import { startGateway, type TestGateway, type TestGatewayOptions } from './engine.ts';
+import { makeApi, makeBinding, makeRoute, putAll } from './entities.ts';
+
+/** Opens what a test needs, and closes it all again. */
+export interface Stage {
+  open<T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T>;
+  /** Starts a gateway with one api at `/` and a global binding of every plugin. */
+  publish(upstream: string, options?: TestGatewayOptions & { readonly api?: Partial<Api> }): Promise<TestGateway>;
+  /** Starts it with one plugin. */
+  publishWith(upstream: string, plugin: LoadedPlugin): Promise<TestGateway>;
+  close(): Promise<void>;
+}
+
+/** Makes an empty stage. */
+export function createStage(): Stage {
+  const closers: (() => Promise<void>)[] = [];
+  const stage: Stage = {
+    async open(starting) {
+      const started = await starting;
+      closers.push(() => started.close());
+      return started;
+    },
+    async publish(upstream, { api, ...options } = {}) {
+      const gateway = await stage.open(startGateway(options));
+      const apis = [makeApi({ name: 'api', upstream, routes: [makeRoute({ paths: ['/'] })], ...api })];
+      const bindings = (options.plugins ?? []).map(({ manifest }) => makeBinding({ plugin: manifest.name }));
+      await gateway.apply(putAll({ apis, bindings }));
+      return gateway;
+    },
+    publishWith: (upstream, plugin) => stage.publish(upstream, { plugins: [plugin] }),
+    async close() {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+  return stage;
+}
+
+/** Lets other events happen until `isDone`; the test's own time-out bounds it. */
+export async function waitUntil(isDone: () => boolean): Promise<void> {
+  while (!isDone()) await new Promise((resolve) => setImmediate(resolve));
+}
