@@ -130,6 +130,8 @@ export interface Walk {
   readonly log: Logger;
   /** Position of the last instance whose request hook began; response hooks of later ones do not run. */
   reached: number;
+  /** Says that nothing a hook does can change the answer any more: it is on its way, or the client left. */
+  readonly isSettled: boolean;
 }
 
 /**
@@ -143,7 +145,9 @@ export function runSteps(walk: Walk, steps: readonly Step[], from: number, to: n
     if (!step || !holds(step.instance, exchange)) continue;
     walk.reached = step.position;
     const waiting = runHook(walk, step);
-    if (waiting) return waiting.then(() => (exchange.answer ? undefined : runSteps(walk, steps, at + 1, to)));
+    if (waiting) {
+      return waiting.then(() => (exchange.answer || walk.isSettled ? undefined : runSteps(walk, steps, at + 1, to)));
+    }
     if (exchange.answer) return;
   }
 }
@@ -161,6 +165,7 @@ export function runResponseSteps(
     const waiting = runHook(walk, step);
     if (waiting) {
       return waiting.then(() => {
+        if (walk.isSettled) return;
         if (walk.exchange.answer) replace();
         return runResponseSteps(walk, steps, at + 1, replace);
       });

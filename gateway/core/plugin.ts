@@ -23,7 +23,10 @@ export interface HeaderFields {
   /** Gives every value of a field in the order received. */
   getAll(name: string): readonly string[];
   has(name: string): boolean;
-  /** Replaces every value of a field. @throws TypeError when name or value is not a legal field (CR, LF, NUL, non-Latin-1). */
+  /**
+   * Replaces every value of a field. Framing and connection fields (Content-Length, Connection, ...) are the gateway's
+   * affair: setting one has no effect. @throws TypeError when name or value is not a legal field (CR, LF, NUL, non-Latin-1).
+   */
   set(name: string, value: string): void;
   /** Adds one more field line. @throws TypeError as `set`. */
   append(name: string, value: string): void;
@@ -44,7 +47,10 @@ export interface ExchangeRequest {
   readonly headers: HeaderFields;
   /** Says whether the request carries a body (also of length 0 when chunked). */
   readonly hasBody: boolean;
-  /** Collects the body. @throws BODY_TOO_LARGE past maxBytes (default 1 MiB). The bytes still go upstream. */
+  /**
+   * Collects the body; may be called again, but not for the first time when the request went upstream. The bytes still go
+   * upstream. @throws BODY_TOO_LARGE past maxBytes (default 1 MiB), and then the request cannot go on.
+   */
   readBody(maxBytes?: number): Promise<Uint8Array>;
   /** Replaces the body that goes upstream; content-length follows. */
   setBody(body: Uint8Array): void;
@@ -93,7 +99,7 @@ export interface ExchangeOutcome {
 
 /** Is one request with its response, as a plugin sees it. */
 export interface Exchange {
-  /** Request id, unique; goes upstream as X-Request-Id. */
+  /** Request id, unique; goes upstream as X-Request-Id. Setting it @throws TypeError unless it is visible ASCII. */
   id: string;
   readonly httpVersion: string;
   readonly api: { readonly id: string; readonly name: string };

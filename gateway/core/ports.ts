@@ -98,7 +98,8 @@ export type UpstreamFailure =
   | 'idle-timeout'
   | 'broken-response'
   | 'invalid-response'
-  | 'request-aborted';
+  | 'request-aborted'
+  | 'invalid-request';
 
 /** Hears what a target answers. Calls come in this order: `onHead`, `onChunk`*, then `onEnd` or `onError`. */
 export interface UpstreamHandler {

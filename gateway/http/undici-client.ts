@@ -232,6 +232,8 @@ class Call implements UpstreamCall {
   #failureOf(code: string, name: string): UpstreamFailure {
     if (this.hasBodyFailed) return 'request-aborted';
     if (code === 'UND_ERR_CONNECT_TIMEOUT') return 'connect-timeout';
+    // What a plugin made cannot be written as HTTP: no target is to blame, and no other will do better.
+    if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'invalid-request';
     if (!this.#wasSent) return 'connect-failed';
     if (code === 'UND_ERR_HEADERS_TIMEOUT') return 'response-timeout';
     if (code === 'UND_ERR_BODY_TIMEOUT') return 'idle-timeout';

@@ -3,7 +3,7 @@
 import { ERRORS, GatewayError } from '../errors.ts';
 import type { Logger } from '../plugin.ts';
 import type { OwnAnswer } from './exchange.ts';
-import { Headers } from './headers.ts';
+import { Headers, isField } from './headers.ts';
 
 /** Seconds after which a client may try again when nothing better is known. */
 const RETRY_AFTER_SECONDS = '1';
@@ -23,7 +23,10 @@ export function buildProblem(error: GatewayError, requestId: string): OwnAnswer 
   // An error is about this one request: a cache must not give it to others.
   headers.set('Cache-Control', 'no-store');
   if (spec.status === 503) headers.set('Retry-After', RETRY_AFTER_SECONDS);
-  for (const [name, value] of Object.entries(error.headers ?? {})) headers.set(name, value);
+  for (const [name, value] of Object.entries(error.headers ?? {})) {
+    // A plugin may have put a client's text into it; the answer to an error must not fail in turn.
+    if (isField(name, value)) headers.set(name, value);
+  }
   const body = JSON.stringify({
     type: `urn:sallyport:error:${error.code.toLowerCase().replaceAll('_', '-')}`,
     title: spec.title,

@@ -25,7 +25,11 @@ export function buildTrustTest(ranges: readonly string[]): TrustTest {
     }
     list.addSubnet(address, prefix, family === 4 ? 'ipv4' : 'ipv6');
   }
-  return (address) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return (address) => {
+    const family = isIP(address);
+    // A socket that closed meanwhile has no address, and `check` throws on what is none.
+    return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  };
 }
 
 /** Is the client as the gateway believes it. */

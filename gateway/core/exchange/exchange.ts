@@ -10,12 +10,16 @@ import type {
   ExchangeRequest,
   ExchangeResponse,
   Identity,
+  MaybePromise,
 } from '../plugin.ts';
 import { readPath, readTarget } from '../routing/path.ts';
 import { Headers } from './headers.ts';
 
 /** Largest body that `readBody` collects when the plugin names no bound. */
 export const DEFAULT_READ_BODY_BYTES: number = 1024 * 1024;
+
+const ID = /^[\x21-\x7e]{1,256}$/;
+const NO_BYTES = new Uint8Array(0);
 
 /** Collects a request body. @throws BODY_TOO_LARGE above maxBytes. */
 export type BodyReader = (maxBytes: number) => Promise<Uint8Array>;
@@ -29,6 +33,8 @@ export class RequestState implements ExchangeRequest {
   /** The body as plugins read or replaced it; undefined = still streaming. */
   body: Uint8Array | undefined;
   readonly #readBody: BodyReader;
+  #reading: Promise<Uint8Array> | undefined;
+  #hasLeft = false;
   #path: string;
   #query: string;
 
@@ -67,10 +73,33 @@ export class RequestState implements ExchangeRequest {
     this.#query = readTarget(`/?${query}`).query ?? '';
   }
 
-  async readBody(maxBytes: number = DEFAULT_READ_BODY_BYTES): Promise<Uint8Array> {
-    this.body ??= this.hasBody ? await this.#readBody(maxBytes) : new Uint8Array(0);
-    if (this.body.length > maxBytes) throw new GatewayError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
-    return this.body;
+  readBody(maxBytes: number = DEFAULT_READ_BODY_BYTES): Promise<Uint8Array> {
+    const result = this.#collect(maxBytes).then((body) => {
+      if (body.length > maxBytes) throw new GatewayError('BODY_TOO_LARGE', `more than ${maxBytes} bytes`);
+      return body;
+    });
+    // A plugin that does not wait must not bring the process down when the client leaves.
+    result.catch(() => undefined);
+    return result;
+  }
+
+  /** Lets the body go upstream: waits for a read under way, and fails as that read did, for its bytes are gone. */
+  release(): MaybePromise<void> {
+    this.#hasLeft = true;
+    return this.body === undefined ? this.#reading?.then(() => undefined) : undefined;
+  }
+
+  #collect(maxBytes: number): Promise<Uint8Array> {
+    if (this.body !== undefined) return Promise.resolve(this.body);
+    if (!this.hasBody) return Promise.resolve(NO_BYTES);
+    if (this.#reading) return this.#reading;
+    if (this.#hasLeft) return Promise.reject(new TypeError('the body is on its way upstream already'));
+    // Read once: a second reader would take the chunks from the first.
+    this.#reading = this.#readBody(maxBytes).then((body) => {
+      this.body ??= body;
+      return this.body;
+    });
+    return this.#reading;
   }
 
   setBody(body: Uint8Array): void {
@@ -119,7 +148,6 @@ export interface ExchangeParts {
 
 /** Holds an exchange; `answer` is set when the walk is over because someone answered. */
 export class ExchangeState implements Exchange {
-  id: string;
   readonly httpVersion: string;
   readonly api: Exchange['api'];
   readonly route: Exchange['route'];
@@ -131,10 +159,11 @@ export class ExchangeState implements Exchange {
   consumer: Consumer | undefined;
   credential: Credential | undefined;
   answer: OwnAnswer | undefined;
+  #id: string;
   #state: Map<string, unknown> | undefined;
 
   constructor(parts: ExchangeParts) {
-    this.id = parts.id;
+    this.#id = parts.id;
     this.httpVersion = parts.httpVersion;
     this.api = parts.api;
     this.route = parts.route;
@@ -142,6 +171,16 @@ export class ExchangeState implements Exchange {
     this.request = parts.request;
     this.consumers = parts.consumers;
     this.tally = parts.tally;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  // It goes into a header and into every log.
+  set id(id: string) {
+    if (!ID.test(id)) throw new TypeError('expected an id of 1 to 256 visible ASCII characters');
+    this.#id = id;
   }
 
   get outcome(): ExchangeOutcome {

@@ -15,6 +15,8 @@ export class Headers implements HeaderFields {
   readonly #names: string[] = [];
   readonly #rawNames: string[] = [];
   readonly #values: string[] = [];
+  /** Says whether a plugin wrote a field that the gateway writes itself. */
+  hasOwnFields = false;
 
   /** Adds a line that the wire has already checked. */
   add(lowerName: string, rawName: string, value: string): void {
@@ -40,6 +42,7 @@ export class Headers implements HeaderFields {
   set(name: string, value: string): void {
     const lower = checkName(name);
     const text = checkValue(value);
+    if (!this.#accepts(lower)) return;
     const at = this.#names.indexOf(lower);
     if (at === -1) {
       this.add(lower, name, text);
@@ -51,7 +54,9 @@ export class Headers implements HeaderFields {
   }
 
   append(name: string, value: string): void {
-    this.add(checkName(name), name, checkValue(value));
+    const lower = checkName(name);
+    const text = checkValue(value);
+    if (this.#accepts(lower)) this.add(lower, name, text);
   }
 
   delete(name: string): void {
@@ -67,6 +72,13 @@ export class Headers implements HeaderFields {
     for (let at = 0; at < this.#names.length; at++) lines.push(this.#rawNames[at] ?? '', this.#values[at] ?? '');
   }
 
+  // Asked of plugins only, so that the wire's own lines cost nothing: their framing would stand beside ours.
+  #accepts(lower: string): boolean {
+    if (HOP_BY_HOP.has(lower)) return false;
+    this.hasOwnFields ||= OWN_FIELDS.has(lower);
+    return true;
+  }
+
   #removeFrom(lower: string, from: number): void {
     for (let at = this.#names.indexOf(lower, from); at !== -1; at = this.#names.indexOf(lower, at)) {
       this.#names.splice(at, 1);
@@ -74,6 +86,11 @@ export class Headers implements HeaderFields {
       this.#values.splice(at, 1);
     }
   }
+}
+
+/** Says whether a field can stand on the wire. */
+export function isField(name: string, value: string): boolean {
+  return FIELD_NAME.test(name) && FIELD_VALUE.test(value);
 }
 
 function checkName(name: string): string {
@@ -101,6 +118,22 @@ const HOP_BY_HOP = new Set([
   'http2-settings',
   'content-length',
   'expect',
+]);
+
+/** Request fields that the gateway writes itself; from anybody else an upstream would see two. */
+export const OWN_FIELDS: ReadonlySet<string> = new Set([
+  'host',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+  'x-request-id',
+  'x-consumer-id',
+  'x-consumer-username',
+  'x-consumer-custom-id',
+  'x-consumer-groups',
+  'x-credential-id',
 ]);
 
 // Fields by which upstreams tell who calls and from where. Only the gateway, or a trusted proxy before it, may set them.

@@ -9,6 +9,7 @@ import { joinUpstreamTarget } from '../upstream/target-path.ts';
 import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeOwnHeaders } from './client.ts';
 import type { ExchangeState } from './exchange.ts';
+import { type Headers, OWN_FIELDS, readHost } from './headers.ts';
 import { transformBody } from './request-body.ts';
 
 /** Is what an outgoing request is written from. */
@@ -24,11 +25,12 @@ export interface Outbound {
 export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodySource | undefined): ForwardRequest {
   const { exchange, entry, destination } = outbound;
   const { timeouts, retries } = entry.api;
+  const host = takeOwnFields(exchange.request.headers);
   return {
     balancer: destination.balancer,
     method: exchange.request.method,
     target: targetOf(outbound),
-    headersFor: (target) => headersFor(outbound, target),
+    headersFor: (target) => headersFor(outbound, host, target),
     body,
     connectMs: timeouts.connectMs,
     responseMs: timeouts.responseMs,
@@ -44,11 +46,22 @@ function targetOf({ exchange, entry, destination, incoming }: Outbound): string 
   return query === '' && incoming.target.endsWith('?') ? `${target}?` : target;
 }
 
-function headersFor({ exchange, entry, client, incoming }: Outbound, target: TargetState): readonly string[] {
-  const lines = ['Host', entry.api.preserveHost ? client.host : target.authority];
+function headersFor(outbound: Outbound, host: string | undefined, target: TargetState): readonly string[] {
+  const { exchange, entry, client, incoming } = outbound;
+  // HTTP/1.0 may come without Host.
+  const lines = ['Host', host ?? ((entry.api.preserveHost && client.host) || target.authority)];
   exchange.request.headers.writeTo(lines);
   writeOwnHeaders(lines, exchange, client, incoming.localPort);
   return lines;
+}
+
+/** Takes off what the gateway writes itself, and gives the Host if a plugin set one. @throws HOST_INVALID */
+function takeOwnFields(headers: Headers): string | undefined {
+  if (!headers.hasOwnFields) return undefined;
+  const host = headers.get('host');
+  if (host !== undefined) readHost(host);
+  for (const name of OWN_FIELDS) headers.delete(name);
+  return host;
 }
 
 /** Gives the body that goes upstream: as plugins read or replaced it, through the chunk hooks that are bound. */

@@ -12,7 +12,7 @@ import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
 import { buildProblem, toGatewayError } from './answers.ts';
 import type { ClientFacts } from './client.ts';
-import type { ExchangeState, OwnAnswer } from './exchange.ts';
+import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
 
@@ -57,6 +57,10 @@ export class Run implements ForwardHandler, Walk {
     start.outgoing.onClose((isComplete) => this.#finish(isComplete));
   }
 
+  get isSettled(): boolean {
+    return this.#phase === 'streaming' || this.#phase === 'over';
+  }
+
   /** Begins the walk. Never throws. */
   begin(): void {
     this.#guard(() => this.#walkRequest());
@@ -66,6 +70,7 @@ export class Run implements ForwardHandler, Walk {
     const { refusal } = this.#start;
     const { request, protectEnd, authenticateEnd } = this.#chain;
     return then(runSteps(this, request, 0, refusal ? protectEnd : authenticateEnd), () => {
+      if (this.isSettled) return undefined;
       if (this.exchange.answer) return this.#answer(this.exchange.answer);
       if (refusal) throw refusal;
       return this.#walkIdentified();
@@ -80,6 +85,7 @@ export class Run implements ForwardHandler, Walk {
     }
     const { request, authenticateEnd } = this.#chain;
     return then(runSteps(this, request, authenticateEnd, request.length), () => {
+      if (this.isSettled) return undefined;
       if (this.exchange.answer) return this.#answer(this.exchange.answer);
       this.reached = Number.MAX_SAFE_INTEGER;
       const { upstream } = this.#chain;
@@ -87,13 +93,13 @@ export class Run implements ForwardHandler, Walk {
         // `runSteps` notes the last step it ran; from here on every instance has been reached.
         this.reached = Number.MAX_SAFE_INTEGER;
         if (this.exchange.answer) return this.#answer(this.exchange.answer);
-        return this.#send();
+        return then(this.exchange.request.release(), () => this.#send());
       });
     });
   }
 
   #send(): void {
-    if (this.#phase === 'over') return;
+    if (this.isSettled) return;
     const { context, entry, incoming } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
@@ -131,13 +137,21 @@ export class Run implements ForwardHandler, Walk {
       this.#writeOwn(response.body ?? NO_BYTES);
       return;
     }
-    this.#phase = 'streaming';
-    const lines: string[] = [];
-    response.headers.writeTo(lines);
-    this.#start.outgoing.writeHead(response.status, lines, length);
+    this.#writeHead(response, length);
     for (const chunk of this.#held.splice(0)) this.#writeChunk(chunk);
     if (this.#hasEnded) this.onEnd();
     else this.#forward?.resume();
+  }
+
+  #writeHead({ status, headers }: ResponseState, length: number | undefined): void {
+    // Anything else a plugin may set is no end of an exchange: a client would wait for another head after a 1xx.
+    if (!Number.isInteger(status) || status < 200 || status > 999) {
+      throw new GatewayError('PLUGIN_FAILED', 'a plugin set a status that no response can have');
+    }
+    const lines: string[] = [];
+    headers.writeTo(lines);
+    this.#start.outgoing.writeHead(status, lines, length);
+    this.#phase = 'streaming';
   }
 
   onChunk(chunk: Uint8Array): boolean {
@@ -183,9 +197,8 @@ export class Run implements ForwardHandler, Walk {
     if (this.#phase !== 'over') outgoing.end();
   }
 
-  onError(error: GatewayError, isAfterHead: boolean): void {
-    if (isAfterHead) this.#abort(error);
-    else this.#fail(error);
+  onError(error: GatewayError): void {
+    this.#fail(error);
   }
 
   #walkResponse(done: () => void): MaybePromise<void> {
@@ -198,6 +211,8 @@ export class Run implements ForwardHandler, Walk {
     }
     this.#isWaiting = true;
     return waiting.then(() => {
+      // The upstream broke off meanwhile, and that was the answer.
+      if (this.isSettled) return;
       this.#isWaiting = false;
       done();
     });
@@ -218,12 +233,9 @@ export class Run implements ForwardHandler, Walk {
   #writeOwn(body: Uint8Array): void {
     const { response, tally } = this.exchange;
     if (!response || this.#phase === 'over') return;
-    this.#phase = 'streaming';
     const { outgoing, incoming } = this.#start;
-    const lines: string[] = [];
-    response.headers.writeTo(lines);
     incoming.body?.discard();
-    outgoing.writeHead(response.status, lines, body.length);
+    this.#writeHead(response, body.length);
     if (body.length > 0 && incoming.method !== 'HEAD') {
       tally.responseBytes += body.length;
       outgoing.write(body);

@@ -34,8 +34,8 @@ export interface ForwardHandler {
   onHead(status: number, rawHeaders: readonly string[]): void;
   onChunk(chunk: Uint8Array): boolean;
   onEnd(): void;
-  /** `isAfterHead`: the response had begun, so no other answer can be given any more. */
-  onError(error: GatewayError, isAfterHead: boolean): void;
+  /** May come after `onHead`. */
+  onError(error: GatewayError): void;
 }
 
 const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
@@ -47,6 +47,7 @@ const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
   'broken-response': 'UPSTREAM_BROKEN',
   'invalid-response': 'UPSTREAM_INVALID_RESPONSE',
   'request-aborted': 'REQUEST_MALFORMED',
+  'invalid-request': 'INTERNAL',
 };
 
 const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
@@ -58,6 +59,7 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'broken-response': 'the upstream broke off its response',
   'invalid-response': 'the upstream sent something that is not a valid HTTP response',
   'request-aborted': 'the request body broke off',
+  'invalid-request': 'the request could not be written',
 };
 
 // RFC 9110 section 9.2.2.
@@ -88,7 +90,7 @@ export class Forward implements UpstreamHandler {
     const target = request.balancer.choose(this.#tried, this.#clock.monotonicMs());
     if (!target) {
       this.#isOver = true;
-      this.#handler.onError(new GatewayError('NO_HEALTHY_TARGET', 'no target of the upstream is healthy'), false);
+      this.#handler.onError(new GatewayError('NO_HEALTHY_TARGET', 'no target of the upstream is healthy'));
       return;
     }
     this.#target = target;
@@ -141,9 +143,10 @@ export class Forward implements UpstreamHandler {
     if (this.#isOver) return;
     const { balancer } = this.#request;
     const isClientFault = failure === 'request-aborted';
+    const isTargetFault = !isClientFault && failure !== 'invalid-request';
     // A connection that idled and was closed meanwhile says nothing about the target's health.
     const isStale = failure === 'reset-before-response' && wasReused;
-    if (this.#target && !isClientFault && !isStale) balancer.report(this.#target, false, this.#clock.monotonicMs());
+    if (this.#target && isTargetFault && !isStale) balancer.report(this.#target, false, this.#clock.monotonicMs());
     this.#release();
     if (this.#mayRetry(failure)) {
       this.#isOver = false;
@@ -153,7 +156,7 @@ export class Forward implements UpstreamHandler {
     // A stalled request body says so itself.
     const isKnown = isClientFault && cause instanceof GatewayError;
     const error = isKnown ? cause : new GatewayError(CODE_OF_FAILURE[failure], DETAIL_OF_FAILURE[failure], { cause });
-    this.#handler.onError(error, this.#hasHead);
+    this.#handler.onError(error);
   }
 
   #mayRetry(failure: UpstreamFailure): boolean {

@@ -1,5 +1,6 @@
 // Joins the upstream's base path with what is left of the request's path.
 // Must leave a canonical path byte for byte.
+import { matchesPath } from '../routing/match.ts';
 import type { RouteEntry } from '../routing/router.ts';
 
 /** Is what a target is joined from. `basePath` has no slash at its end. */
@@ -20,7 +21,7 @@ export function joinUpstreamTarget({ entry, path, query, basePath }: TargetParts
 
 function stripMatched(entry: RouteEntry, path: string): string {
   const { kind, key } = entry.pattern;
-  // A plugin may have rewritten the path to one that no longer begins with what was matched.
-  if (kind === 'regex' || !path.startsWith(key)) return path;
+  // A plugin may have rewritten the path to one that no longer matches: `/apiary` must not become `ary`.
+  if (kind === 'regex' || !matchesPath(entry.pattern, path)) return path;
   return path.slice(key.endsWith('/') ? key.length - 1 : key.length);
 }

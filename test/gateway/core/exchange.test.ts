@@ -1,0 +1,301 @@
+// What plugins may do to an exchange in a real gateway, at the wrong time or with the wrong values, and what becomes of it.
+// Must not test the built-in plugins.
+import assert from 'node:assert/strict';
+import { GatewayError, type Plugin } from '../../../gateway/core/plugin.ts';
+import { makePlugin, openRaw, type TestGateway } from '../../support/engine.ts';
+import { makeRoute } from '../../support/entities.ts';
+import { headerOf, type Origin, startOrigin, startTcpOrigin } from '../../support/origin.ts';
+import { createStage, type Stage, waitUntil } from '../../support/proxied-api.ts';
+
+type Hooks = Plugin<unknown, unknown>;
+
+describe('an exchange', () => {
+  let stage: Stage;
+  let origin: Origin;
+
+  beforeEach(async () => {
+    stage = createStage();
+    origin = await stage.open(startOrigin());
+  });
+
+  afterEach(() => stage.close());
+
+  const start = (hooks: Hooks, timeoutMs = 1_000): Promise<TestGateway> =>
+    stage.publishWith(origin.url, makePlugin('plugin', hooks, { timeoutMs }));
+
+  async function send(gateway: TestGateway, head: string, body = ''): Promise<string> {
+    const raw = await openRaw(gateway.port);
+    raw.write(`${head} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n`);
+    raw.write(body === '' ? '\r\n' : `Content-Length: ${body.length}\r\n\r\n${body}`);
+    return (await raw.closed()).text;
+  }
+
+  describe('header fields of framing', () => {
+    const FIELDS = ['Content-Length', 'Transfer-Encoding', 'Connection', 'Upgrade', 'Expect', 'Keep-Alive', 'Trailer'];
+
+    for (const name of FIELDS) {
+      it(`have no effect when a plugin sets ${name}`, async () => {
+        const gateway = await start({
+          onRequest: ({ request }) => request.headers.set(name, '3'),
+          onResponse: ({ response }) => response?.headers.append(name, '3'),
+        });
+
+        const text = await send(gateway, 'POST /', 'hello');
+
+        assert.match(text, /^HTTP\/1\.1 200 [\s\S]*\r\n\r\nok$/);
+        assert.deepEqual(text.match(/^(content-length|connection): .*$/gim), [
+          'Content-Length: 2',
+          'Connection: close',
+        ]);
+        assert.equal(origin.seen[0]?.body.toString(), 'hello');
+      });
+
+      it(`have no effect in an answer of a plugin with ${name}`, async () => {
+        const gateway = await start({ onRequest: (exchange) => exchange.respond(200, { [name]: '3' }, 'mine') });
+
+        const text = await send(gateway, 'GET /');
+
+        assert.match(text, /^HTTP\/1\.1 200 [\s\S]*\r\n\r\nmine$/);
+        assert.deepEqual(text.match(/^(content-length|connection): .*$/gim), [
+          'Content-Length: 4',
+          'Connection: close',
+        ]);
+      });
+    }
+  });
+
+  it('gives the upstream one value of every field that the gateway writes, and the Host that a plugin set', async () => {
+    const gateway = await start({
+      onRequest: ({ request }) => {
+        for (const name of ['Host', 'X-Forwarded-For', 'x-real-ip', 'X-Consumer-Id'])
+          request.headers.set(name, 'other');
+      },
+    });
+
+    await send(gateway, 'GET /');
+
+    const values = ['host', 'x-forwarded-for', 'x-real-ip', 'x-consumer-id'].map((name) =>
+      headerOf(origin.seen[0], name),
+    );
+    assert.deepEqual(values, [['other'], ['127.0.0.1'], ['127.0.0.1'], []]);
+  });
+
+  const WRONG: Readonly<Record<string, readonly [number, Hooks]>> = {
+    'a path with dot segments': [400, { onRequest: ({ request }) => void Object.assign(request, { path: '/a/../b' }) }],
+    'a path that is a URL': [
+      400,
+      { onRequest: ({ request }) => void Object.assign(request, { path: 'http://evil/' }) },
+    ],
+    'a query with a line end': [
+      400,
+      { onRequest: ({ request }) => void Object.assign(request, { query: 'a\r\nX: y' }) },
+    ],
+    'a Host that is none': [400, { onRequest: ({ request }) => request.headers.set('Host', 'a/b') }],
+    'an id with a line end': [500, { onRequest: (exchange) => void Object.assign(exchange, { id: 'a\r\nX: y' }) }],
+    'an answer with a line end': [500, { onRequest: (exchange) => exchange.respond(200, { x: 'a\r\nb' }) }],
+    'status 101': [500, { onResponse: ({ response }) => void Object.assign(response ?? {}, { status: 101 }) }],
+    'status NaN': [500, { onResponse: ({ response }) => void Object.assign(response ?? {}, { status: Number.NaN }) }],
+  };
+  for (const [what, [status, hooks]] of Object.entries(WRONG)) {
+    it(`answers ${status} to ${what}`, async () => {
+      const gateway = await start(hooks);
+
+      const text = await send(gateway, 'GET /');
+
+      assert.match(text, new RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.doesNotMatch(text, /^X: y/m);
+    });
+  }
+
+  for (const how of ['throws', 'rejects with'] as const) {
+    it(`answers though a plugin ${how} an error whose header cannot be written`, async () => {
+      const error = new GatewayError('UNAUTHENTICATED', 'no', { headers: { 'www-authenticate': 'a\r\nb' } });
+      const gateway = await start({
+        onRequest: () => {
+          if (how === 'throws') throw error;
+          return Promise.reject(error);
+        },
+      });
+
+      assert.match(await send(gateway, 'GET /'), /^HTTP\/1\.1 401 /);
+    });
+  }
+
+  it('never strips a path that a plugin moved beside the prefix of the route', async () => {
+    const plugin = makePlugin('move', {
+      onRequest: ({ request }) => void Object.assign(request, { path: '/apiary/x' }),
+    });
+    const api = { routes: [makeRoute({ paths: ['/api'] })] };
+    const gateway = await stage.publish(`${origin.url}/base`, { plugins: [plugin], api });
+
+    await send(gateway, 'GET /api/x');
+
+    assert.equal(origin.seen[0]?.target, '/base/apiary/x');
+  });
+
+  describe('request body', () => {
+    it('can be read twice at the same time, and again in a later hook', async () => {
+      const lengths: number[] = [];
+      const gateway = await start({
+        onRequest: async ({ request }) => {
+          const bodies = await Promise.all([request.readBody(), request.readBody()]);
+          lengths.push(...bodies.map(({ length }) => length));
+        },
+        onResponse: async ({ request }) => void lengths.push((await request.readBody()).length),
+      });
+
+      await send(gateway, 'POST /', 'hello');
+
+      assert.deepEqual(lengths, [5, 5, 5]);
+      assert.equal(origin.seen[0]?.body.toString(), 'hello');
+    });
+
+    it('goes upstream whole though the plugin that reads it does not wait', async () => {
+      const gateway = await start({ onRequest: ({ request }) => void request.readBody() });
+
+      await send(gateway, 'POST /', 'hello');
+
+      assert.equal(origin.seen[0]?.body.toString(), 'hello');
+    });
+
+    it('cannot be read once it went upstream', async () => {
+      const gateway = await start({
+        onResponse: async ({ request, response }) => {
+          await request.readBody().catch((error: Error) => response?.headers.set('x-error', error.name));
+        },
+      });
+
+      assert.match(await send(gateway, 'POST /', 'hello'), /^HTTP\/1\.1 200 [\s\S]*x-error: TypeError/);
+    });
+
+    it('never goes upstream in part: 413 though the plugin that read too much goes on', async () => {
+      const gateway = await start({
+        onRequest: ({ request }) => request.readBody(3).then(undefined, () => undefined) as Promise<void>,
+      });
+      const raw = await openRaw(gateway.port);
+
+      raw.write(
+        'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n',
+      );
+
+      await raw.waitFor(/^HTTP\/1\.1 413 /);
+      raw.socket.destroy();
+      assert.equal(origin.seen.length, 0);
+    });
+
+    for (const when of ['before', 'while'] as const) {
+      it(`fails to be read when the client leaves ${when} it is`, async () => {
+        let outcome = '';
+        let hasBegun = false;
+        let leave: () => void = () => undefined;
+        const left = new Promise<void>((resolve) => {
+          leave = resolve;
+        });
+        const gateway = await start({
+          onRequest: async ({ request }) => {
+            hasBegun = true;
+            if (when === 'before') await left;
+            await request.readBody().catch((error: GatewayError) => {
+              outcome = error.code;
+            });
+          },
+          onLog: () => leave(),
+        });
+        const raw = await openRaw(gateway.port);
+
+        raw.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc');
+        await waitUntil(() => hasBegun);
+        raw.socket.destroy();
+        await waitUntil(() => outcome !== '');
+
+        assert.equal(outcome, 'REQUEST_MALFORMED');
+      });
+    }
+  });
+
+  it('runs no further hook when the client leaves while one is pending, and logs once', async () => {
+    const trace: string[] = [];
+    let settle: (() => void) | undefined;
+    const first = makePlugin(
+      'first',
+      {
+        onRequest: () =>
+          new Promise<void>((resolve) => {
+            settle = resolve;
+          }),
+        onLog: () => void trace.push('first log'),
+      },
+      { stage: 'protect' },
+    );
+    const second = makePlugin('second', {
+      onRequest: () => void trace.push('second request'),
+      onUpstreamRequest: () => void trace.push('second upstream'),
+    });
+    const gateway = await stage.publish(origin.url, { plugins: [first, second] });
+    const raw = await openRaw(gateway.port);
+
+    raw.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+    await waitUntil(() => settle !== undefined);
+    raw.socket.destroy();
+    await waitUntil(() => trace.length > 0);
+    settle?.();
+    await (await fetch(`${gateway.url}//`)).text();
+
+    assert.deepEqual(trace, ['first log']);
+    assert.equal(origin.seen.length, 0);
+  });
+
+  it('is not harmed by a plugin that answers after its time, or after the end', async () => {
+    let settle: (() => void) | undefined;
+    const gateway = await start(
+      {
+        onRequest: async (exchange) => {
+          if (exchange.request.path !== '/late') return;
+          await new Promise<void>((resolve) => {
+            settle = resolve;
+          });
+          exchange.respond(299, {}, 'late');
+          exchange.request.setBody(Buffer.from('late'));
+        },
+      },
+      20,
+    );
+    const raw = await openRaw(gateway.port);
+
+    raw.write('GET /late HTTP/1.1\r\nHost: h\r\n\r\n');
+    await raw.waitFor(/^HTTP\/1\.1 503 [\s\S]*\}$/);
+    settle?.();
+    raw.write('GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
+    const { text } = await raw.closed();
+
+    assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 503', 'HTTP/1.1 200']);
+  });
+
+  for (const late of ['waits', 'answers'] as const) {
+    it(`answers 502 when the upstream breaks off while a response hook is pending that then ${late}`, async () => {
+      let hasReset = false;
+      const broken = await stage.open(
+        startTcpOrigin((socket) => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort');
+        }),
+      );
+      const plugin = makePlugin('slow', {
+        onResponse: async (exchange) => {
+          for (const socket of broken.connections) socket.resetAndDestroy();
+          await waitUntil(() => hasReset);
+          if (late === 'answers') exchange.respond(201, {}, 'late');
+        },
+      });
+      const gateway = await stage.publish(broken.url, { plugins: [plugin], api: { retries: { attempts: 0 } } });
+      const raw = await openRaw(gateway.port);
+
+      raw.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+      await raw.waitFor(/^HTTP\/1\.1 502 [\s\S]*\}$/);
+      hasReset = true;
+      raw.write('GET /a//b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
+      const { text } = await raw.closed();
+
+      assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 502', 'HTTP/1.1 400']);
+    });
+  }
+});
