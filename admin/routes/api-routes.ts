@@ -74,7 +74,8 @@ async function put(call: Call): Promise<Answer> {
   return await write(call, 'put', (api) => {
     const existing = findRoute(api, ref);
     const input = readRoute(call.body);
-    if (existing !== undefined) return replace(api, existing, input);
+    // The same request twice means the same, so a name in the path stays.
+    if (existing !== undefined) return replace(api, existing, isId(ref) ? input : { name: ref, ...input });
     const field = isId(ref) ? 'id' : 'name';
     if (input[field] !== undefined && input[field] !== ref)
       throw invalidField(`/${field}`, `expected ${ref}, as in the path`);

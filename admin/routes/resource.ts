@@ -148,7 +148,8 @@ async function put<Kind extends EntityKind>(resource: Resource<Kind>, call: Call
     const existing = findOwn(resource, call, draft.base, true);
     checkPreconditions(call, existing === undefined ? undefined : buildEtag(existing));
     const adopted = parent === undefined ? body : parent.adopt(body);
-    const input = readBody(resource, existing === undefined ? nameByPath(resource, call, adopted) : adopted);
+    const named = existing === undefined ? nameByPath(resource, call, adopted) : keepName(resource, call, adopted);
+    const input = readBody(resource, named);
     if (existing === undefined) checkFreeId(resource, draft, input);
     return { ...resource.make(input, { call, draft, existing, parentId: parent?.id }), isNew: existing === undefined };
   });
@@ -264,6 +265,13 @@ function nameByPath<Kind extends EntityKind>(resource: Resource<Kind>, call: Cal
   if (body[field] !== undefined && body[field] !== ref)
     throw invalidField(`/${field}`, `expected ${ref}, as in the path`);
   return { ...body, [field]: ref };
+}
+
+/** Completes the body of a PUT that replaces: the same request twice means the same, so a name in the path stays. */
+function keepName<Kind extends EntityKind>(resource: Resource<Kind>, call: Call, body: unknown): unknown {
+  const ref = call.params[resource.parameter] ?? '';
+  const field = resource.nameField ?? 'name';
+  return isRecord(body) && !isId(ref) && body[field] === undefined ? { ...body, [field]: ref } : body;
 }
 
 function checkFreeId<Kind extends EntityKind>(resource: Resource<Kind>, draft: Draft, input: Input): void {

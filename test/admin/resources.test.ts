@@ -45,6 +45,27 @@ describe('admin resources', () => {
     assert.equal(byId.headers.get('location'), `/v1/apis/${id}`);
   });
 
+  it('means the same by the same PUT twice, also when only the path says the name', async () => {
+    const writes: readonly (readonly [string, object])[] = [
+      ['/v1/apis/same', { upstream: API.upstream, routes: [] }],
+      ['/v1/apis/same/routes/main', { paths: ['/twice'] }],
+      ['/v1/upstreams/same', {}],
+      ['/v1/consumers/same', {}],
+    ];
+    for (const [path, body] of writes) {
+      const first = await admin.expect(201, 'PUT', path, { body });
+
+      const again = await admin.expect(200, 'PUT', path, { body });
+
+      assert.deepEqual(again.body, first.body);
+      assert.equal(again.headers.get('sallyport-revision'), first.headers.get('sallyport-revision'));
+    }
+    const bound = { plugin: 'hello', name: 'twice', config: { greeting: 'Hi' } };
+    await admin.expect(201, 'POST', '/v1/bindings', { body: bound });
+    const put = await admin.expect(200, 'PUT', '/v1/bindings/twice', { body: { plugin: 'hello' } });
+    assert.equal(put.body['name'], 'twice');
+  });
+
   it('refuses a taken name with 409, also on a rename', async () => {
     await admin.expect(201, 'POST', '/v1/apis', { body: { ...API, name: 'taken' } });
     await admin.expect(201, 'POST', '/v1/apis', { body: { ...API, name: 'free' } });
@@ -168,7 +189,7 @@ describe('admin resources', () => {
   });
 
   it('refuses a wrong binding with a pointer, and the same one twice with 409', async () => {
-    await admin.expect(201, 'PUT', '/v1/apis/twice', { body: { upstream: API.upstream } });
+    await admin.expect(201, 'PUT', '/v1/apis/same', { body: { upstream: API.upstream } });
     const body = { plugin: 'key-auth', scope: { api: 'twice' } };
     const pointersOf = async (bad: unknown): Promise<string[]> => {
       const refused = await admin.expect(422, 'POST', '/v1/bindings', { body: bad });
