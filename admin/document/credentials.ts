@@ -75,7 +75,7 @@ function makeJwt(input: Input, { existing, secretKey }: CredentialContext): Made
   const given = findOne(input, ['secret', 'sealedSecret', 'publicKey']);
   const isShared = algorithm.startsWith('HS');
   if (given === undefined && existing !== undefined && existing.data['algorithm'] === algorithm) {
-    return { lookup, data: existing.data };
+    return { lookup, data: keepKey(input, existing, secretKey) };
   }
   if (given === undefined) throw invalidField(isShared ? '/secret' : '/publicKey', 'required field missing');
   if (isShared === (given === 'publicKey')) {
@@ -84,6 +84,19 @@ function makeJwt(input: Input, { existing, secretKey }: CredentialContext): Made
   if (given === 'publicKey')
     return { lookup, data: { algorithm, publicKey: readPublicKey(algorithm, String(input[given])) } };
   return { lookup, data: { algorithm, ...makeSecretData(input, algorithm, existing, secretKey) } };
+}
+
+/** Keeps the key that is there; a shared secret in the encoding that the body names. */
+function keepKey(input: Input, { data }: Credential, secretKey: Uint8Array): Credential['data'] {
+  const { secretEncoding } = input;
+  if (data['secret'] === undefined || data['secretEncoding'] === secretEncoding) return data;
+  checkSecret(
+    '/secretEncoding',
+    String(data['algorithm']),
+    openSealed(secretKey, String(data['secret'])),
+    String(secretEncoding),
+  );
+  return { ...data, secretEncoding };
 }
 
 /** Seals a shared secret; one that equals what is sealed already keeps its sealed form, so that writing it again is no change. */

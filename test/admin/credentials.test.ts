@@ -74,6 +74,23 @@ describe('admin credentials', () => {
     assert.ok(config.text.includes('sealedSecret') && !config.text.includes('canary'));
   });
 
+  it('reads a secret that stays in the encoding that a change names', async () => {
+    const body = { type: 'jwt', key: 'recoded', algorithm: 'HS256', secret: 'A'.repeat(43) };
+    const made = await admin.expect(201, 'POST', PATH, { body });
+    const short = await admin.expect(201, 'POST', PATH, { body: { ...body, key: 'short', secret: 'A'.repeat(32) } });
+    const change = { body: { secretEncoding: 'base64url' } };
+
+    const changed = await admin.expect(200, 'PATCH', made.headers.get('location') ?? '', change);
+    const refused = await admin.expect(422, 'PATCH', short.headers.get('location') ?? '', change);
+
+    assert.equal(changed.body['secretEncoding'], 'base64url');
+    assert.equal(
+      Number(changed.headers.get('sallyport-revision')),
+      Number(short.headers.get('sallyport-revision')) + 1,
+    );
+    assert.match(refused.text, /\/secretEncoding/);
+  });
+
   it('checks that a key fits the algorithm', async () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
