@@ -1,7 +1,7 @@
 // The resource tokens: who may call the admin service. For owners only.
 // Must not keep a token: the answer that makes one is the only place it shows.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { answerPage } from '../answers.ts';
+import { answerPage, showChanges } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
 import { isId, readEntity } from '../document/read.ts';
 import { AdminError } from '../errors.ts';
@@ -58,30 +58,36 @@ async function show(call: Call): Promise<Answer> {
 
 async function create(call: Call): Promise<Answer> {
   const input = readEntity('token', call.body) as unknown as Pick<NewToken, 'name' | 'role'>;
-  const made: NewToken = { ...input, id: randomUUID(), token: `spt_${randomBytes(32).toString('base64url')}` };
-  return await write(call, 'token.create', async (transaction) => {
+  const made: NewToken = { ...input, id: randomUUID(), token: `sallyport_${randomBytes(32).toString('base64url')}` };
+  return await write(call, 'create', async (transaction) => {
+    const isTaken = (await listTokens(transaction)).some((row) => row.name === made.name);
+    if (isTaken) {
+      const problems = [{ pointer: '/name', message: 'expected a name that no other token has' }];
+      throw new AdminError('CONFLICT', `There is a token ${made.name} already.`, { problems });
+    }
     await insertToken(transaction, made);
     const { token, ...after } = made;
     const row = find(await listTokens(transaction), made.id);
     const answer = { status: 201, location: `${PATH}/${made.id}`, body: { ...row, token } };
-    return { id: made.id, diff: [{ pointer: '', after }], answer };
+    return { id: made.id, name: made.name, diff: [{ pointer: '', after }], answer };
   });
 }
 
 async function remove(call: Call): Promise<Answer> {
-  return await write(call, 'token.delete', async (transaction) => {
+  return await write(call, 'delete', async (transaction) => {
     const rows = await listTokens(transaction);
     const { id, name, role } = find(rows, call.params['token'] ?? '');
     if (role === 'owner' && rows.filter((row) => row.role === 'owner').length === 1) {
       throw new AdminError('IN_USE', 'It is the last token with the role owner.');
     }
     await deleteToken(transaction, id);
-    return { id, diff: [{ pointer: '', before: { id, name, role } }], answer: { status: 204 } };
+    return { id, name, diff: [{ pointer: '', before: { id, name, role } }], answer: { status: 204 } };
   });
 }
 
 interface Written {
   readonly id: string;
+  readonly name: string;
   readonly diff: readonly unknown[];
   readonly answer: Answer;
 }
@@ -89,16 +95,18 @@ interface Written {
 /** Tokens are no part of the document: a write is audited but makes no revision. */
 async function write(
   call: Call,
-  action: string,
+  verb: 'create' | 'delete',
   change: (transaction: Knex.Transaction) => Promise<Written>,
 ): Promise<Answer> {
   const isDryRun = call.query.dryRun === true;
   return await call.services.database.transaction(async (transaction) => {
     // The lock keeps two owners from deleting each other's token, the last two, at once.
     const revision = await lockRevision(transaction);
-    const { id, diff, answer } = await change(transaction);
+    const { id, name, diff, answer } = await change(transaction);
+    const action = `token.${verb}`;
     await writeAudit(transaction, [{ actor: call.actor.name, action, kind: 'token', id, revision: null, diff }]);
-    const preview = { isDryRun, changes: [{ kind: 'token', action: action.slice(6), diff }], problems: [] };
+    const changes = [{ kind: 'token', id, name, action: verb, diff }];
+    const preview = { isDryRun, ...showChanges(changes), problems: [] };
     return { value: isDryRun ? { body: preview, revision } : { ...answer, revision }, isKept: !isDryRun };
   });
 }

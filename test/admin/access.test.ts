@@ -88,6 +88,17 @@ describe('admin access', () => {
     assert.ok(!listed.text.includes(token));
   });
 
+  it('points to the name that another token has, and counts in a dry run as every write does', async () => {
+    const body = { name: 'once', role: 'viewer' };
+    const dry = await admin.expect(200, 'POST', '/v1/tokens?dryRun=true', { body });
+    await admin.expect(201, 'POST', '/v1/tokens', { body });
+
+    const refused = await admin.expect(409, 'POST', '/v1/tokens', { body });
+
+    assert.deepEqual(dry.body['counts'], { create: 1, update: 0, delete: 0 });
+    assert.deepEqual((refused.body['problems'] as { pointer: string }[])[0]?.pointer, '/name');
+  });
+
   it('refuses a foreign Host and a foreign Origin', async () => {
     const { port } = new URL(admin.url);
     const ask = (headers: Record<string, string>): Promise<number> =>
@@ -144,6 +155,6 @@ describe('admin access', () => {
     const audit = await admin.expect(200, 'GET', '/v1/audit?kind=token');
 
     assert.ok((audit.body['data'] as unknown[]).length >= 2);
-    assert.ok(!audit.text.includes(OWNER_TOKEN) && !audit.text.includes('spt_'));
+    assert.ok(!audit.text.includes(OWNER_TOKEN) && !audit.text.includes('sallyport_'));
   });
 });
