@@ -1,5 +1,6 @@
 // The resource revisions: what changed when, by whom; and the way back.
 // Must not write tables: a rollback goes through publish like every write.
+import { isDeepStrictEqual } from 'node:util';
 import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import { answerWrite, buildCursor, readCursor, showChanges } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
@@ -107,7 +108,10 @@ function undo(draft: Draft, { kind, id, after }: EntityChange): void {
   else draft.put(kind, after as EntityOf[EntityKind]);
 }
 
-/** Gives what changed after `from` up to `to`: each entity once, from its first state to its last. */
+/**
+ * Gives what changed after `from` up to `to`: each entity once, from its first state to its last. What came and went in
+ * between, or is again as it was, did not change.
+ */
 async function collect(knex: Knex, from: number, to: number): Promise<EntityChange[]> {
   if (to - from > MAX_STEPS) throw new AdminError('CONFLICT', `More than ${MAX_STEPS} revisions lie between.`);
   const merged = new Map<string, EntityChange>();
@@ -119,7 +123,13 @@ async function collect(knex: Knex, from: number, to: number): Promise<EntityChan
       merged.set(key, { ...change, before: (merged.get(key) ?? change).before });
     }
   }
-  return [...merged.values()];
+  return [...merged.values()].filter(
+    ({ before, after }) => !isDeepStrictEqual(withoutTime(before), withoutTime(after)),
+  );
+}
+
+function withoutTime(entity: EntityChange['after']): unknown {
+  return entity === null ? null : { ...entity, updatedAt: '' };
 }
 
 function turn(change: EntityChange): EntityChange {

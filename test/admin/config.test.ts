@@ -202,6 +202,19 @@ describe('admin configuration', () => {
     await admin.expect(404, 'GET', '/v1/revisions/none');
   });
 
+  it('leaves out of a comparison and a rollback what came and went in between', async () => {
+    const from = await admin.revision();
+    await admin.expect(201, 'PUT', '/v1/consumers/passing', { body: {} });
+    await admin.expect(204, 'DELETE', '/v1/consumers/passing');
+    await admin.expect(201, 'PUT', '/v1/consumers/staying', { body: {} });
+
+    const diff = await admin.expect(200, 'GET', `/v1/revisions/${from + 3}/diff?against=${from}`);
+    const back = await admin.expect(201, 'POST', `/v1/revisions/${from}/rollback`);
+
+    assert.deepEqual(diff.body['counts'], { create: 1, update: 0, delete: 0 });
+    assert.deepEqual(back.body['counts'], { create: 0, update: 0, delete: 1 });
+  });
+
   it('records who did what, without secrets', async () => {
     await apply(DOCUMENT);
 
