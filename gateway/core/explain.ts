@@ -5,7 +5,7 @@ import type { DocumentState } from './config.ts';
 import { GatewayError } from './errors.ts';
 import { readHost } from './exchange/headers.ts';
 import type { Binding, Consumer, Scope } from './model.ts';
-import { type MatchRequest, matchesHost, matchesPath } from './routing/match.ts';
+import { buildCondition, type MatchRequest, matchesHost, matchesPath } from './routing/match.ts';
 import { readRequestTarget } from './routing/path.ts';
 import { buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
 import { buildEntries, createRouterBuilder, EMPTY_ROUTER, findRoute, type RouteEntry } from './routing/router.ts';
@@ -40,7 +40,7 @@ export interface ExplainedPlugin {
   readonly order: number;
   readonly binding: string;
   readonly scope: Scope;
-  /** True when it runs only if its `when` holds. */
+  /** True when it runs because its `when` matches. */
   readonly isConditional: boolean;
   readonly beats: readonly { readonly binding: string; readonly scope: Scope; readonly effect: string }[];
 }
@@ -54,8 +54,12 @@ export interface Explanation {
   readonly route?: { readonly api: string; readonly apiId: string; readonly route: string; readonly routeId: string };
   readonly plugins: readonly ExplainedPlugin[];
   readonly excluded: readonly { readonly plugin: string; readonly binding: string }[];
+  /** Bindings that hold here, but whose `when` does not match the request. */
+  readonly skipped: readonly { readonly plugin: string; readonly binding: string }[];
   readonly target?: { readonly upstream: string; readonly path: string };
 }
+
+const NOTHING_RUNS = { plugins: [], excluded: [], skipped: [] } as const;
 
 /** Explains a request on a document. Never throws for what a client could send. */
 export function explainRequest(
@@ -68,7 +72,7 @@ export function explainRequest(
     match = readMatchRequest(request);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    return { error: { code: error.code, detail: error.message }, considered: [], plugins: [], excluded: [] };
+    return { error: { code: error.code, detail: error.message }, considered: [], ...NOTHING_RUNS };
   }
   const builder = createRouterBuilder(EMPTY_ROUTER);
   for (const api of document.apis.values()) builder.add(api);
@@ -81,12 +85,12 @@ export function explainRequest(
       methods === ''
         ? { code: 'ROUTE_NOT_FOUND', detail: 'no api is published at this host and path' }
         : { code: 'METHOD_NOT_ALLOWED', detail: `expected one of ${methods}` };
-    return { ...base, error, plugins: [], excluded: [] };
+    return { ...base, error, ...NOTHING_RUNS };
   }
   const consumer = findConsumer(document, request.consumer);
   if (request.consumer !== undefined && !consumer) {
     const error = { code: 'CONSUMER_NOT_FOUND', detail: 'no such consumer' };
-    return { ...base, error, plugins: [], excluded: [] };
+    return { ...base, error, ...NOTHING_RUNS };
   }
   return { ...base, ...explainRoute(document, plugins, { entry: found.entry, match, consumer }) };
 }
@@ -121,7 +125,7 @@ function explainRoute(
   document: DocumentState,
   plugins: InstalledPlugins,
   subject: { readonly entry: RouteEntry; readonly match: MatchRequest; readonly consumer: Consumer | undefined },
-): Pick<Explanation, 'route' | 'plugins' | 'excluded' | 'target'> {
+): Pick<Explanation, 'route' | 'plugins' | 'excluded' | 'skipped' | 'target'> {
   const { entry, match, consumer } = subject;
   const { api, route } = entry;
   const resolutions = resolveBindings(buildBindingIndex(document.bindings.values()), {
@@ -132,6 +136,7 @@ function explainRoute(
   });
   const beatenBy = new Map(resolutions.flatMap((one) => (one.binding ? [[one.binding.id, one.beaten] as const] : [])));
   const holding = resolutions.flatMap(({ binding }) => binding ?? []);
+  const running = holding.filter(({ when }) => when === undefined || buildCondition(when)(match));
   const explain = (binding: Binding): ExplainedPlugin => ({
     plugin: binding.plugin,
     ...(binding.name === undefined ? {} : { name: binding.name }),
@@ -144,8 +149,9 @@ function explainRoute(
   });
   return {
     route: { api: api.name, apiId: api.id, route: route.name ?? route.id, routeId: route.id },
-    plugins: orderBindings(holding, plugins).map(explain),
+    plugins: orderBindings(running, plugins).map(explain),
     excluded: resolutions.flatMap(({ plugin, excludedBy }) => (excludedBy ? [{ plugin, binding: excludedBy.id }] : [])),
+    skipped: holding.flatMap((one) => (running.includes(one) ? [] : [{ plugin: one.plugin, binding: one.id }])),
     target: {
       upstream: typeof api.upstream === 'string' ? new URL(api.upstream).origin : api.upstream.name,
       path: joinUpstreamTarget({ entry, path: match.path, query: match.query, basePath: basePathOf(api.upstream) }),

@@ -5,7 +5,7 @@ import { type DocumentState, EMPTY_DOCUMENT } from './config.ts';
 import type { Api, Binding } from './model.ts';
 import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin, type Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
-import { buildFieldTests, type FieldTest, matchesPath, readPathPattern } from './routing/match.ts';
+import { buildCondition } from './routing/match.ts';
 import { type BindingIndex, buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
 import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
 import { createSlicer } from './slicer.ts';
@@ -149,7 +149,7 @@ async function setUpBinding(
       state: state instanceof Promise ? await withinTime(plugin, state) : state,
       // What a binding costs is counted over its changes of configuration.
       stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
-      when: buildCondition(binding),
+      when: binding.when && buildCondition(binding.when),
       loan,
       holders: 0,
     };
@@ -168,18 +168,6 @@ function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<
     }, SETUP_TIMEOUT_MS);
     setUp.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-}
-
-function buildCondition(binding: Binding): FieldTest | undefined {
-  const { when } = binding;
-  if (!when) return undefined;
-  const methods = new Set(when.methods ?? []);
-  const patterns = (when.paths ?? []).map(readPathPattern);
-  const tests = buildFieldTests(when.headers ?? {}, when.query ?? {});
-  return (request) =>
-    (methods.size === 0 || methods.has(request.method)) &&
-    (patterns.length === 0 || patterns.some((pattern) => matchesPath(pattern, request.path))) &&
-    tests.every((test) => test(request));
 }
 
 /** Closes set-ups that no request uses any more. A failing close harms nobody. */

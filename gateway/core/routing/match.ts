@@ -1,5 +1,6 @@
 // Matches one request against the declared fields of a route or of a binding's condition.
 // Must not order routes: that is router.ts.
+import type { Condition } from '../model.ts';
 import { buildLinearRegExp } from './linear-regexp.ts';
 
 /** Is what matching looks at; the same for the router, conditions and explain. */
@@ -36,6 +37,17 @@ export function buildFieldTests(headers: ValueMap, query: ValueMap): readonly Fi
 // One good value beside a bad one must not match: the upstream may read either. CVE-2021-32777 was that.
 function everyIsIn(values: readonly string[], allowed: ReadonlySet<string>): boolean {
   return values.length > 0 && values.every((value) => allowed.has(value));
+}
+
+/** Compiles the condition of a binding. */
+export function buildCondition(condition: Condition): FieldTest {
+  const methods = new Set(condition.methods ?? []);
+  const patterns = (condition.paths ?? []).map(readPathPattern);
+  const tests = buildFieldTests(condition.headers ?? {}, condition.query ?? {});
+  return (request) =>
+    (methods.size === 0 || methods.has(request.method)) &&
+    (patterns.length === 0 || patterns.some((pattern) => matchesPath(pattern, request.path))) &&
+    tests.every((test) => test(request));
 }
 
 /** Gives every value of a query parameter, percent-decoded, in order. A value that does not decode is given as sent. */

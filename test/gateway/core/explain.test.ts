@@ -80,4 +80,20 @@ describe('explain', () => {
     assert.equal(wrong.error?.code, 'PATH_AMBIGUOUS');
     assert.equal(nobody.error?.code, 'CONSUMER_NOT_FOUND');
   });
+
+  it('leaves out a plugin whose condition does not match the request, and says which', () => {
+    const when = { methods: ['PUT'], query: { v: ['2'] } };
+    const conditional = makeBinding({ id: 'b-when', plugin: 'limit', name: 'puts', when });
+    const next = applyUpdate(document, { revision: 2, isReset: false, changes: putAll({ bindings: [conditional] }) });
+    const explain = (method: string): { readonly runs: boolean; readonly skipped: readonly string[] } => {
+      const explained = explainRequest(next, plugins, { method, host: 'x', path: '/?v=2' });
+      return {
+        runs: explained.plugins.some(({ binding }) => binding === 'b-when'),
+        skipped: explained.skipped.map(({ binding }) => binding),
+      };
+    };
+
+    assert.deepEqual(explain('PUT'), { runs: true, skipped: [] });
+    assert.deepEqual(explain('GET'), { runs: false, skipped: ['b-when'] });
+  });
 });
