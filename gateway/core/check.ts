@@ -190,6 +190,11 @@ function checkBindings(
       const message = `expected apply: ${binding.plugin} is mandatory`;
       problems.push(problem('binding', binding.id, '/effect', 'INVALID', message));
     }
+    // It would win over the mandatory one, and where it does not match neither would run: an exclude by another name.
+    if (binding.when !== undefined && !binding.mandatory && mandatory.has(instanceKey(binding))) {
+      const message = `expected none: ${binding.plugin} is mandatory and must run on every request`;
+      problems.push(problem('binding', binding.id, '/when', 'INVALID', message));
+    }
     if (good.has(binding)) continue;
     const before = problems.length;
     checkBinding(binding, plugins, problems);
@@ -243,6 +248,10 @@ function checkBinding(binding: Binding, plugins: InstalledPlugins, problems: Ent
     return;
   }
   checkPaths('binding', binding.id, '/when', binding.when?.paths ?? [], problems);
+  const { methods = [], paths = [], headers = {}, query = {} } = binding.when ?? {};
+  const declared = methods.length + paths.length + Object.keys(headers).length + Object.keys(query).length;
+  if (binding.when !== undefined && declared === 0)
+    add('/when', 'INVALID', 'expected at least one of methods, paths, headers, query; leave it out to run always');
   const read = readPluginConfig(plugin, binding.config);
   if (!read.ok) for (const fault of read.problems) add(`/config${fault.pointer}`, fault.code, fault.message);
 }

@@ -1,11 +1,18 @@
 // Runs JSON Schemas and turns what they find into problems: a JSON pointer and what was expected there.
 // Must not know what the schemas describe.
+import { isIP } from 'node:net';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { Problem } from './errors.ts';
 import type { JsonSchema } from './schemas.ts';
 
 /** Longest list of problems in one answer; a hostile body must not make a longer one. */
 export const MAX_PROBLEMS = 50;
+
+/** Most field names that one message lists. */
+const MAX_NAMES = 40;
+
+/** Formats beyond JSON Schema's own keywords, for plugins too: what a pattern cannot say. */
+const FORMATS: Readonly<Record<string, (text: string) => boolean>> = { 'ip-network': isNetwork };
 
 /** Checks a value and fills defaults into it, in place. Empty = valid. */
 export type Validator = (value: unknown) => readonly Problem[];
@@ -30,17 +37,28 @@ export function buildValidator(schema: JsonSchema): Validator {
     verbose: true,
     strictRequired: false,
     allowUnionTypes: true,
+    formats: FORMATS,
   });
   const validate: ValidateFunction = ajv.compile(schema);
-  return (value) => (validate(value) ? [] : readProblems(validate.errors ?? []));
+  return (value) => (validate(value) ? [] : readProblems(validate.errors ?? [], schema));
 }
 
-function readProblems(errors: readonly ErrorObject[]): Problem[] {
+/** Says whether a text is an address, or a network in CIDR form. */
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...others] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || address.includes('%') || others.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+function readProblems(errors: readonly ErrorObject[], schema: JsonSchema): Problem[] {
   const problems = new Map<string, Problem>();
   for (const error of errors) {
     // What failed inside the branches of a oneOf says less than the description of the whole.
     if (/\/oneOf\/\d+\//.test(error.schemaPath)) continue;
-    const problem = readProblem(error);
+    // What `then` found says it all.
+    if (error.keyword === 'if') continue;
+    const problem = readProblem(error, schema);
     const key = `${problem.pointer} ${problem.code}`;
     if (!problems.has(key)) problems.set(key, problem);
     if (problems.size >= MAX_PROBLEMS) break;
@@ -48,26 +66,38 @@ function readProblems(errors: readonly ErrorObject[]): Problem[] {
   return [...problems.values()];
 }
 
-function readProblem(error: ErrorObject): Problem {
+function readProblem(error: ErrorObject, schema: JsonSchema): Problem {
+  const hint = writeHint(error, schema);
   const params: Readonly<Record<string, unknown>> = error.params;
   switch (error.keyword) {
     case 'additionalProperties':
-      return problemAt(child(error.instancePath, params['additionalProperty']), 'UNKNOWN_FIELD', 'unknown field');
+      return problemAt(
+        child(error.instancePath, params['additionalProperty']),
+        'UNKNOWN_FIELD',
+        `unknown field${listKnown(error)}`,
+      );
     case 'required':
-      return problemAt(child(error.instancePath, params['missingProperty']), 'REQUIRED', 'required field missing');
+      return problemAt(
+        child(error.instancePath, params['missingProperty']),
+        'REQUIRED',
+        `required field missing${hint}`,
+      );
     case 'enum':
       return problemAt(error.instancePath, 'INVALID', `expected one of ${listOf(params['allowedValues'])}`);
     case 'const':
-      return problemAt(error.instancePath, 'INVALID', `expected ${JSON.stringify(params['allowedValue'])}`);
+      return problemAt(error.instancePath, 'INVALID', `expected ${JSON.stringify(params['allowedValue'])}${hint}`);
     case 'type':
-      return problemAt(error.instancePath, 'INVALID', `expected ${String(params['type'])}${hint(error)}`);
+      return problemAt(error.instancePath, 'INVALID', `expected ${String(params['type'])}${hint}`);
     case 'pattern':
+    case 'format':
     case 'oneOf':
-      return problemAt(error.instancePath, 'INVALID', `unexpected value${hint(error)}`);
+    case 'anyOf':
+    case 'not':
+      return problemAt(error.instancePath, 'INVALID', `unexpected value${hint}`);
     case 'propertyNames':
-      return problemAt(child(error.instancePath, params['propertyName']), 'INVALID', `unexpected name${hint(error)}`);
+      return problemAt(child(error.instancePath, params['propertyName']), 'INVALID', `unexpected name${hint}`);
     default:
-      return problemAt(error.instancePath, 'INVALID', `${error.message ?? 'is invalid'}${hint(error)}`);
+      return problemAt(error.instancePath, 'INVALID', `${error.message ?? 'is invalid'}${hint}`);
   }
 }
 
@@ -79,9 +109,38 @@ function child(pointer: string, key: unknown): string {
   return `${pointer}/${escapePointer(String(key))}`;
 }
 
-function hint(error: ErrorObject): string {
-  const description = error.parentSchema?.['description'];
-  return typeof description === 'string' ? `; expected: ${description}` : '';
+/** Says what was expected: in the words of the schema, else by its pattern. */
+function writeHint(error: ErrorObject, schema: JsonSchema): string {
+  const described = error.keyword === 'required' ? findMissing(error) : error.parentSchema;
+  const description = described?.['description'] ?? findDescription(error.schemaPath, schema);
+  if (typeof description === 'string') return `; expected: ${description}`;
+  const { pattern } = error.params as { readonly pattern?: unknown };
+  return error.keyword === 'pattern' ? `; expected: text that matches ${String(pattern)}` : '';
+}
+
+function findMissing(error: ErrorObject): JsonSchema | undefined {
+  const properties = error.parentSchema?.['properties'] as Readonly<Record<string, JsonSchema>> | undefined;
+  return properties?.[String((error.params as { readonly missingProperty?: unknown }).missingProperty)];
+}
+
+/** Finds the nearest description on the way to what failed: an item of a list is described by its list. */
+function findDescription(schemaPath: string, schema: JsonSchema): unknown {
+  let description: unknown;
+  let at: unknown = schema;
+  for (const token of schemaPath.split('/').slice(1)) {
+    const key = decodeURIComponent(token).replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) break;
+    at = (at as JsonSchema)[key];
+    const found = typeof at === 'object' && at !== null ? (at as JsonSchema)['description'] : undefined;
+    if (typeof found === 'string') description = found;
+  }
+  return description;
+}
+
+function listKnown(error: ErrorObject): string {
+  const names = Object.keys((error.parentSchema?.['properties'] as object | undefined) ?? {});
+  if (names.length === 0) return '';
+  return `; known are ${names.slice(0, MAX_NAMES).join(', ')}${names.length > MAX_NAMES ? ', ...' : ''}`;
 }
 
 function listOf(values: unknown): string {

@@ -74,11 +74,9 @@ describe('correlation-id', () => {
     assert.equal(headers.has('x-request-id'), false);
   });
 
-  it('refuses to trust X-Request-Id, which the gateway never takes from clients', async () => {
-    await assert.rejects(run({ headerName: 'x-request-id', trustIncoming: true }), /needs another headerName/);
-  });
-
-  for (const config of [{ headerName: 'a b' }, { generator: 'time' }, { header: 'x' }]) {
+  // The gateway never takes X-Request-Id from clients, so trusting it would be a promise nobody keeps.
+  const trusting = [{ trustIncoming: true }, { trustIncoming: true, headerName: 'x-request-id' }];
+  for (const config of [{ headerName: 'a b' }, { generator: 'time' }, { header: 'x' }, ...trusting]) {
     it(`refuses the configuration ${JSON.stringify(config)}`, () => {
       assert.throws(() => readConfig(folder, config), { name: 'ConfigError' });
     });

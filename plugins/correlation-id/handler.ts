@@ -26,9 +26,6 @@ const SANE_ID = /^[\x21-\x7e]{1,128}$/;
 export const plugin: Plugin<Config, State> = definePlugin<Config, State>({
   setup(config) {
     const isGatewayHeader = config.headerName.toLowerCase() === GATEWAY_HEADER;
-    if (isGatewayHeader && config.trustIncoming) {
-      throw new TypeError('trustIncoming needs another headerName: the gateway drops every X-Request-Id of a client');
-    }
     return { nextId: config.generator === 'uuid' ? randomUUID : countFrom(randomUUID()), isGatewayHeader };
   },
 

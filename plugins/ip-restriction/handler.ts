@@ -21,7 +21,6 @@ const MAX_KNOWN = 10_000;
 /** Ends the request of a client that may not call. @throws FORBIDDEN */
 export const plugin: Plugin<Config, State> = definePlugin<Config, State>({
   setup({ allow, deny }) {
-    if (allow.length === 0 && deny.length === 0) throw new TypeError('allow or deny must name a network');
     const isDenied = buildNetworkTest(deny);
     const isAllowed = allow.length > 0 ? buildNetworkTest(allow) : undefined;
     // An address that cannot be read could be any, so it is refused, also where only some are denied.

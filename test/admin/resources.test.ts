@@ -189,7 +189,7 @@ describe('admin resources', () => {
   });
 
   it('refuses a wrong binding with a pointer, and the same one twice with 409', async () => {
-    await admin.expect(201, 'PUT', '/v1/apis/same', { body: { upstream: API.upstream } });
+    await admin.expect(201, 'PUT', '/v1/apis/twice', { body: { upstream: API.upstream } });
     const body = { plugin: 'key-auth', scope: { api: 'twice' } };
     const pointersOf = async (bad: unknown): Promise<string[]> => {
       const refused = await admin.expect(422, 'POST', '/v1/bindings', { body: bad });

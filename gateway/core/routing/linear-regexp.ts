@@ -14,5 +14,7 @@ export function buildLinearRegExp(pattern: string): RegExp {
   if (pattern.length > MAX_PATTERN_LENGTH) throw new SyntaxError(`longer than ${MAX_PATTERN_LENGTH} characters`);
   // The flag only allows the `l` modifier; expressions without it are untouched.
   setFlagsFromString('--enable-experimental-regexp-engine');
+  // Alone first: `a)|(b` is a pattern only inside our brackets, where it would tear the anchors apart.
+  new RegExp(pattern, 'l');
   return new RegExp(`^(?:${pattern})$`, 'l');
 }

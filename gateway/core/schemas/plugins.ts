@@ -5,7 +5,6 @@ import { entity, headerMatch, type JsonSchema, methods, name, paths, queryMatch,
 const condition: JsonSchema = {
   type: 'object',
   additionalProperties: false,
-  minProperties: 1,
   description: 'Runs the plugin only on requests that match.',
   properties: { methods, paths, headers: headerMatch, query: queryMatch },
 };

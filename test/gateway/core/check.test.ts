@@ -131,6 +131,27 @@ describe('checking a document', () => {
       { bindings: [makeBinding({ plugin: 'p', when: { paths: ['~('] } })] },
       '/when/paths/0',
     ],
+    [
+      'a condition that says nothing',
+      { bindings: [makeBinding({ plugin: 'p', when: { methods: [], paths: [] } })] },
+      '/when',
+    ],
+    [
+      'a condition that would take a mandatory plugin away where it does not match',
+      {
+        apis: [api],
+        bindings: [
+          makeBinding({ plugin: 'p', mandatory: true }),
+          makeBinding({ plugin: 'p', scope: { api: 'a' }, when: { methods: ['PUT'] } }),
+        ],
+      },
+      '/when',
+    ],
+    [
+      'an expression that would tear its anchors apart',
+      { apis: [makeApi({ name: 'x', routes: [makeRoute({ paths: ['~/a)|(?:/b'] })] })] },
+      '/routes/0/paths/0',
+    ],
     ['two consumers of one name', { consumers: [ann, makeConsumer({ username: 'ann' })] }, '/username'],
     [
       'one credential for two consumers',
@@ -213,5 +234,15 @@ describe('checking a document', () => {
       'REQUIRED /upstream',
       'UNKNOWN_FIELD /extra',
     ]);
+  });
+
+  it('says what was expected, also of an item that only its list describes', () => {
+    const bad = readInput('api', { name: 'n', routes: [{ methods: ['get'], hosts: ['A.example'], pathz: [] }] });
+
+    const messages = new Map(bad.ok ? [] : bad.problems.map(({ pointer, message }) => [pointer, message]));
+    assert.match(messages.get('/routes/0/methods/0') ?? '', /expected: HTTP methods, upper case/);
+    assert.match(messages.get('/routes/0/hosts/0') ?? '', /expected: Exact \(`api\.example\.com`\)/);
+    assert.match(messages.get('/routes/0/pathz') ?? '', /^unknown field; known are id, name, hosts, paths/);
+    assert.match(messages.get('/upstream') ?? '', /^required field missing; expected: URL of a single target/);
   });
 });
