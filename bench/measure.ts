@@ -55,12 +55,16 @@ export async function checkAnswers({ port, requests }: RunningGateway): Promise<
   }
 }
 
-/** Measures one window: load, and the CPU time that the gateway's process tree spent on it. */
+/**
+ * Measures one window: load, and the CPU time that the gateway's process tree spent on it.
+ * @throws Error when not one request was answered
+ */
 export async function measureWindow(entrant: Entrant, load: LoadGenerator, plan: LoadPlan): Promise<Sample> {
   const { pid } = entrant.gateway;
   const cpuBeforeMs = readCpuMs(pid);
   const { requests, seconds, failures, p50Ms, p99Ms } = await load.run(plan);
   const cpuMs = readCpuMs(pid) - cpuBeforeMs;
+  if (requests === 0) throw new Error(`${entrant.name} answered nothing for ${plan.seconds} s`);
   return {
     requests,
     failures,
