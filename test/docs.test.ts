@@ -12,7 +12,6 @@ import type { Scope } from '../gateway/core/model.ts';
 import { readRequestTarget } from '../gateway/core/routing/path.ts';
 import { rankScope, STAGES } from '../gateway/core/routing/resolve.ts';
 import { listAnchors, listCodeSpans, listLinks, listPages, plain, readTable } from './support/markdown.ts';
-import { readSteps } from './support/walkthrough.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGES = listPages(ROOT);
@@ -212,15 +211,6 @@ describe('README.md', () => {
     const text = read('README.md');
 
     for (const command of ['npm ci && npm start', 'npm ci && npm test']) assert.ok(text.includes(command), command);
-  });
-});
-
-describe('README.md and the orders example', () => {
-  it('show the same walk-through', () => {
-    const steps = readSteps(read('README.md'));
-
-    assert.ok(steps.length > 5);
-    assert.deepEqual(steps, readSteps(read('examples/orders/README.md')));
   });
 });
 

@@ -1,4 +1,4 @@
-// Runs the walk-through that the orders example shows, word for word, against the whole product.
+// Runs the walk-through that the README shows, word for word, against the whole product.
 // Must not replace anything in the commands but the ports.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -10,19 +10,20 @@ import { buildOrdersService } from '../examples/orders/service.ts';
 import { type RunningProduct, startProduct } from './support/gateway.ts';
 import { readSteps, runCommands, type Step } from './support/walkthrough.ts';
 
-const EXAMPLE = new URL('../../examples/orders/', import.meta.url);
+const PAGE = new URL('../../README.md', import.meta.url);
+const SCRIPT = new URL('../../examples/orders/walkthrough.sh', import.meta.url);
 /** Starts a Postgres, a product and some dozens of curls. */
 const TIMEOUT_MS = 60_000;
 
 async function readPage(): Promise<readonly Step[]> {
-  return readSteps(await readFile(new URL('README.md', EXAMPLE), 'utf8'));
+  return readSteps(await readFile(PAGE, 'utf8'));
 }
 
 describe('the walk-through', () => {
   it('is the same in the page and in the script', async () => {
     const steps = await readPage();
 
-    const script = await readFile(new URL('walkthrough.sh', EXAMPLE), 'utf8');
+    const script = await readFile(SCRIPT, 'utf8');
 
     assert.ok(steps.length > 5);
     assert.equal(script.slice(script.indexOf('\n\n') + 2), steps.map(({ commands }) => commands).join('\n'));

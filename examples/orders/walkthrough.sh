@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the walk-through of README.md, command for command, against a fresh Sallyport and the orders service.
+# Runs the walk-through of the README, command for command, against a fresh Sallyport and the orders service.
 # Must hold no command that the page does not show: test/walkthrough.test.ts compares the two.
 set -euo pipefail
 
