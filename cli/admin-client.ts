@@ -16,6 +16,7 @@ export interface AdminCall {
 interface ProblemAnswer {
   readonly title?: string;
   readonly detail?: string;
+  readonly code?: string;
   readonly problems?: readonly { readonly pointer: string; readonly message: string }[];
 }
 
@@ -71,7 +72,8 @@ async function readToken(settings: Settings): Promise<string> {
 function describeRefusal(status: number, text: string): string {
   const answer = parseProblem(text);
   const head = [answer.title ?? `the admin service answered ${status}`, answer.detail].filter(Boolean).join(': ');
-  return answer.problems === undefined ? head : `${head}\n${describeProblems(answer.problems)}`;
+  if (answer.code === 'SHRINK_REFUSED') return `${head} Here: --allow-shrink.`;
+  return answer.problems?.length ? `${head}\n${describeProblems(answer.problems)}` : head;
 }
 
 function parseProblem(text: string): ProblemAnswer {

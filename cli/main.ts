@@ -9,7 +9,7 @@ import { COMMANDS } from './commands.ts';
 import { writeCommandHelp, writeHelp } from './help.ts';
 import { findParent } from './house/child.ts';
 import { CommandError, type Output, openOutput } from './output.ts';
-import { readSettings, SettingsError } from './settings.ts';
+import { findUnknownSettings, readSettings, SettingsError } from './settings.ts';
 import { readVersion } from './version.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -46,12 +46,19 @@ async function runCommand(
   if (positionals.length < command.minArguments || positionals.length > command.maxArguments) {
     throw new CommandError(`sallyport ${command.name}: expected ${command.usage || 'no argument'}; see --help`, 2);
   }
+  const parent = findParent(environment);
+  // Whoever leads has said it already.
+  if (parent === undefined) {
+    for (const name of findUnknownSettings(environment)) {
+      output.complain(`${name}: there is no such setting in this version, so it has no effect; see --help`);
+    }
+  }
   return command.run({
     arguments: positionals,
     options: values,
     readSettings: () => readSettings(environment),
     environment,
-    parent: findParent(environment),
+    parent,
     output,
   });
 }

@@ -221,13 +221,16 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
   natsUrl: {
     name: 'SALLYPORT_NATS_URL',
     defaultText: '',
-    description: 'NATS for logs that leave the node.',
+    description: 'NATS for logs that leave the node. This version does not use it.',
     example: 'nats://nats:4222',
     isSecret: true,
     parse: urlWithScheme('nats', 'tls'),
     fallback: NOT_SET,
   },
 };
+
+/** Matches what Kubernetes puts into the environment beside a service that is called sallyport. */
+const SERVICE_LINK = /_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)/;
 
 /** Says that settings do not parse: one line each. */
 export class SettingsError extends Error {
@@ -256,6 +259,14 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   if (problems.length > 0) throw new SettingsError(problems.join('\n'));
   // The table is total over the keys of Settings, and each parser gives the type of its key.
   return Object.freeze(Object.fromEntries(entries)) as Settings;
+}
+
+/** Finds variables that look like settings and are none: a misspelt one would be missed without a word. */
+export function findUnknownSettings(environment: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const known = new Set(Object.values(SETTINGS).map(({ name }) => name));
+  return Object.keys(environment).filter(
+    (name) => name.startsWith('SALLYPORT_') && !known.has(name) && !SERVICE_LINK.test(name),
+  );
 }
 
 function describeProblem(spec: SettingSpec<unknown>, text: string, error: unknown): string {

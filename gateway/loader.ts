@@ -15,6 +15,11 @@ import { buildValidator } from './core/validate.ts';
 /** Names the folder of the built-in plugins. */
 export const BUILT_IN_PLUGINS: string = join(dirname(dirname(fileURLToPath(import.meta.url))), 'plugins');
 
+/** Says what is wrong with which plugin: a fault of its author or of the installation, not of the gateway. */
+export class PluginError extends Error {
+  override readonly name = 'PluginError';
+}
+
 interface PluginFolder {
   readonly path: string;
   readonly plugin: InstalledPlugin;
@@ -22,7 +27,7 @@ interface PluginFolder {
 
 /**
  * Reads manifest.json and config.schema.json of every plugin folder in `dirs`; runs no plugin code.
- * @throws Error naming the folder when one is broken, or when two folders claim one name.
+ * @throws PluginError naming the folder when one is broken, or when two folders claim one name.
  */
 export async function readManifests(dirs: readonly string[]): Promise<ReadonlyMap<string, InstalledPlugin>> {
   const folders = await readFolders(dirs);
@@ -31,7 +36,7 @@ export async function readManifests(dirs: readonly string[]): Promise<ReadonlyMa
 
 /**
  * Reads manifests and imports the handlers. `sallyport/plugin` resolves to this gateway's contract in every folder.
- * @throws Error naming the folder when a handler does not load or lacks a hook its manifest declares.
+ * @throws PluginError naming the folder when a handler does not load or lacks a hook its manifest declares.
  */
 export async function loadPlugins(dirs: readonly string[]): Promise<ReadonlyMap<string, LoadedPlugin>> {
   if (dirs.some((dir) => resolve(dir) !== BUILT_IN_PLUGINS)) shareContract();
@@ -45,14 +50,16 @@ export async function loadPlugins(dirs: readonly string[]): Promise<ReadonlyMap<
 async function readFolders(dirs: readonly string[]): Promise<Map<string, PluginFolder>> {
   const folders = new Map<string, PluginFolder>();
   for (const dir of new Set(dirs.map((one) => resolve(one)))) {
-    const entries = await readdir(dir, { withFileTypes: true });
+    const entries = await readdir(dir, { withFileTypes: true }).catch((cause: Error) => {
+      throw new PluginError(`SALLYPORT_PLUGIN_DIRS: ${dir} cannot be read: ${cause.message}`, { cause });
+    });
     for (const entry of entries.filter((one) => one.isDirectory()).sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = join(dir, entry.name);
       const plugin = await readFolder(path);
       const { name } = plugin.manifest;
-      if (name !== entry.name) throw new Error(`plugin folder ${path}: expected the folder to be named ${name}`);
+      if (name !== entry.name) throw new PluginError(`plugin folder ${path}: expected the folder to be named ${name}`);
       const other = folders.get(name);
-      if (other) throw new Error(`plugin ${name} is installed twice: ${other.path} and ${path}`);
+      if (other) throw new PluginError(`plugin ${name} is installed twice: ${other.path} and ${path}`);
       folders.set(name, { path, plugin });
     }
   }
@@ -68,7 +75,7 @@ async function readFolder(path: string): Promise<InstalledPlugin> {
     return { manifest, configSchema };
   } catch (error) {
     const reason = error instanceof ConfigError || error instanceof Error ? error.message : String(error);
-    throw new Error(`plugin folder ${path}: ${reason}`, { cause: error });
+    throw new PluginError(`plugin folder ${path}: ${reason}`, { cause: error });
   }
 }
 
@@ -88,15 +95,15 @@ async function importHandler(folder: PluginFolder): Promise<Plugin<unknown, unkn
     pathToFileURL(join(folder.path, 'handler.js')).href
   );
   const { plugin } = module;
-  if (!plugin) throw new Error(`plugin ${name}: expected handler.js to export plugin`);
+  if (!plugin) throw new PluginError(`plugin ${name}: expected handler.js to export plugin`);
   const declared = new Set<string>(hooks);
   for (const key of Object.keys(plugin)) {
     if (key.startsWith('on') && !declared.has(key))
-      throw new Error(`plugin ${name}: ${key} is not in its manifest's hooks`);
+      throw new PluginError(`plugin ${name}: ${key} is not in its manifest's hooks`);
   }
   for (const hook of hooks) {
     if (typeof plugin[hook] !== 'function')
-      throw new Error(`plugin ${name}: expected the hook ${hook} of its manifest`);
+      throw new PluginError(`plugin ${name}: expected the hook ${hook} of its manifest`);
   }
   return plugin;
 }

@@ -132,6 +132,7 @@ async function startWhenReachable(
 }
 
 function describeFailure(error: unknown, settings: Settings): unknown {
+  if (error instanceof Error && error.name === 'PluginError') return new CommandError(error.message);
   if (!(error instanceof Error && 'syscall' in error && error.syscall === 'listen')) return error;
   const code = 'code' in error ? String(error.code) : 'FAILED';
   return new CommandError(describeListenFailure(SETTINGS.adminListen.name, settings.adminListen, code));

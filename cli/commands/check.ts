@@ -33,6 +33,7 @@ async function checkFile(path: string, file: ConfigFile, settings: Settings): Pr
   try {
     return await buildDocument(file, settings);
   } catch (error) {
+    if (error instanceof Error && error.name === 'PluginError') throw new CommandError(error.message);
     if (!(error instanceof AdminError)) throw error;
     const problems = error.options.problems ?? [];
     throw new CommandError(`${path}: ${problems.length === 0 ? error.message : `\n${describeProblems(problems)}`}`);

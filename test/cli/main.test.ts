@@ -1,6 +1,9 @@
 // Facts about the command line: help, versions, wrong calls, exit codes.
 // Must not start a process or a service.
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { COMMANDS } from '../../cli/commands.ts';
 import { runMain } from '../../cli/main.ts';
 import { SETTINGS } from '../../cli/settings.ts';
@@ -88,6 +91,30 @@ describe('sallyport', () => {
       assert.match(complained, /^SALLYPORT_WORKERS: "many" does not fit/);
     });
   }
+
+  it('names the folder of a plugin that does not load, in one line', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-plugins-'));
+    await mkdir(join(folder, 'broken'));
+    const file = join(folder, 'empty.json');
+    await writeFile(file, '{}');
+    try {
+      const { code, complained } = await run(['check', file], { SALLYPORT_PLUGIN_DIRS: folder });
+
+      assert.equal(code, 1);
+      assert.match(complained, /^plugin folder \S+\/broken: ENOENT[^\n]*manifest\.json'$/);
+      const { complained: missing } = await run(['check', file], { SALLYPORT_PLUGIN_DIRS: join(folder, 'none') });
+      assert.match(missing, /^SALLYPORT_PLUGIN_DIRS: \S+\/none cannot be read: ENOENT[^\n]*$/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('says that a variable is no setting, and goes on', async () => {
+    const { code, complained } = await run(['check', '/nowhere'], { SALLYPORT_WORKRES: '2' });
+
+    assert.equal(code, 1);
+    assert.match(complained, /^SALLYPORT_WORKRES: there is no such setting.*\ncannot read \/nowhere/);
+  });
 
   it('exits with 1 when a file is not there', async () => {
     const { code, complained } = await run(['apply', '/nowhere/sallyport.yaml']);

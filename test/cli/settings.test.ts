@@ -1,7 +1,7 @@
 // Facts about settings: what is read, what is refused and how it is said.
 // Must not read the environment of the test run.
 import assert from 'node:assert/strict';
-import { readSettings, SETTINGS } from '../../cli/settings.ts';
+import { findUnknownSettings, readSettings, SETTINGS } from '../../cli/settings.ts';
 
 describe('settings', () => {
   it('gives the defaults of the design for an empty environment', () => {
@@ -75,6 +75,20 @@ describe('settings', () => {
         (error: Error) => !error.message.includes('hunter2'),
       );
     }
+  });
+
+  it('finds variables that are no settings, but not those that Kubernetes sets beside a service', () => {
+    const environment = {
+      SALLYPORT_WORKERS: '1',
+      SALLYPORT_WORKER: '1',
+      SALLYPORT_PROXY_TLS_LISTEN: '0.0.0.0:8443',
+      SALLYPORT_SERVICE_HOST: '10.0.0.1',
+      SALLYPORT_PORT_8000_TCP_ADDR: '10.0.0.1',
+      SALLYPORT_PORT: 'tcp://10.0.0.1:8000',
+      PATH: '/bin',
+    };
+
+    assert.deepEqual(findUnknownSettings(environment), ['SALLYPORT_WORKER', 'SALLYPORT_PROXY_TLS_LISTEN']);
   });
 
   it('reads IPv6 addresses', () => {
