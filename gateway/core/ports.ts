@@ -87,6 +87,8 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | BodySource | undefined;
   readonly responseMs: number;
   readonly idleMs: number;
+  /** Says that a kept-alive connection was closed under this request once: it wants one that carried nothing yet. */
+  readonly isRetry?: boolean;
 }
 
 /** Says how far a try came before it failed: decides whether another try is safe. */
@@ -99,7 +101,8 @@ export type UpstreamFailure =
   | 'broken-response'
   | 'invalid-response'
   | 'request-aborted'
-  | 'invalid-request';
+  | 'invalid-request'
+  | 'overloaded';
 
 /** Hears what a target answers. Calls come in this order: `onHead`, `onChunk`*, then `onEnd` or `onError`. */
 export interface UpstreamHandler {

@@ -1,9 +1,7 @@
 // Sends requests to targets over undici, by its dispatch interface.
 // Must not retry, redirect or decode: one try, bytes as they are.
-import { Readable } from 'node:stream';
 import { Client, type Dispatcher } from 'undici';
 import type {
-  BodySource,
   TargetAddress,
   UpstreamCall,
   UpstreamClient,
@@ -11,7 +9,8 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from '../core/ports.ts';
-import { ClientPool, type PoolLimits } from './client-pool.ts';
+import { ClientPool, type PooledClient, type PoolLimits } from './client-pool.ts';
+import { type BodyListener, toReadable } from './upstream-body.ts';
 
 const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
 /** How long an idle connection is kept, unless the target says less. */
@@ -37,7 +36,7 @@ export function createUndiciClient(): UpstreamClient {
         pool = findPool(pools, address);
         byAddress.set(address, pool);
       }
-      const call = new Call(handler, pool, request);
+      const call = new Call(handler, pool, request, address.connectMs);
       call.start();
       return call;
     },
@@ -96,90 +95,88 @@ function buildOptions(request: UpstreamRequest, call: Call): Dispatcher.Dispatch
     path: request.target,
     headers,
     body: isSource ? toReadable(body, call) : (body ?? null),
-    headersTimeout: request.responseMs,
-    bodyTimeout: request.idleMs,
+    // Undici's clock ticks twice a second, and counts a client's slowness as the target's: `Call` keeps the time.
+    headersTimeout: 0,
+    bodyTimeout: 0,
   };
 }
 
-function toReadable(source: BodySource, call: Call): Readable {
-  let hasStarted = false;
-  const stream: Readable = new Readable({
-    read() {
-      if (hasStarted) {
-        source.resume();
-        return;
-      }
-      hasStarted = true;
-      source.start({
-        write: (chunk) => stream.push(chunk),
-        end: () => {
-          stream.push(null);
-        },
-        fail: (error) => {
-          call.hasBodyFailed = true;
-          stream.destroy(error);
-        },
-      });
-    },
-  });
-  // The error reaches the handler through undici; a stream without a listener would bring the process down.
-  stream.on('error', () => undefined);
-  return stream;
-}
-
 /** Is one try; the methods that undici calls are those of its dispatch handler. */
-class Call implements UpstreamCall {
+class Call implements UpstreamCall, BodyListener {
   readonly #handler: UpstreamHandler;
   readonly #pool: ClientPool;
   readonly #request: UpstreamRequest;
-  hasBodyFailed = false;
-  #client: Client | undefined;
+  readonly #connectMs: number;
+  readonly #use = (pooled: PooledClient): void => this.#dispatch(pooled);
+  #pooled: PooledClient | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #abort: ((reason?: Error) => void) | undefined;
   #resume: (() => void) | undefined;
   #wasSent = false;
+  #wasReused = false;
   #hasHead = false;
+  #hasBodyFailed = false;
+  /** Says that the client has to send or to read: the target is not to blame for the silence. */
+  #isClientsTurn = false;
   #isOver = false;
 
-  constructor(handler: UpstreamHandler, pool: ClientPool, request: UpstreamRequest) {
+  constructor(handler: UpstreamHandler, pool: ClientPool, request: UpstreamRequest, connectMs: number) {
     this.#handler = handler;
     this.#pool = pool;
     this.#request = request;
+    this.#connectMs = connectMs;
   }
 
   start(): void {
-    const isAccepted = this.#pool.borrow((client) => this.#dispatch(client));
-    if (!isAccepted) queueMicrotask(() => this.onError(new Error('too many requests wait for a connection')));
+    if (this.#pool.borrow(this.#use, this.#request.isRetry ?? false)) return;
+    queueMicrotask(() => this.#fail('overloaded', new Error('too many requests wait for a connection')));
   }
 
-  #dispatch(client: Client): void {
-    if (this.#isOver) {
-      this.#pool.giveBack(client);
-      return;
-    }
-    this.#client = client;
-    client.dispatch(buildOptions(this.#request, this), this as Dispatcher.DispatchHandler);
+  #dispatch(pooled: PooledClient): void {
+    this.#pooled = pooled;
+    // An open connection takes the request at once, and its time is the target's to answer.
+    if (!pooled.isUsed) this.#startTimer(this.#connectMs);
+    pooled.client.dispatch(buildOptions(this.#request, this), this as Dispatcher.DispatchHandler);
   }
 
   #giveBack(): void {
-    const client = this.#client;
-    this.#client = undefined;
-    if (client) this.#pool.giveBack(client);
+    const pooled = this.#pooled;
+    this.#pooled = undefined;
+    if (pooled) this.#pool.giveBack(pooled);
   }
 
   resume(): void {
+    this.#isClientsTurn = false;
+    this.#timer?.refresh();
     this.#resume?.();
   }
 
   abort(): void {
     if (this.#isOver) return;
-    this.#isOver = true;
+    this.#close();
+    this.#pool.cancel(this.#use);
     this.#abort?.();
+  }
+
+  onProgress(isAwaited: boolean): void {
+    if (this.#hasHead) return;
+    this.#isClientsTurn = isAwaited;
+    this.#timer?.refresh();
+  }
+
+  onFailure(): void {
+    this.#hasBodyFailed = true;
   }
 
   onConnect(abort: (reason?: Error) => void): void {
     this.#abort = abort;
-    if (this.#isOver) abort();
-    else this.#wasSent = true;
+    if (this.#isOver) {
+      abort();
+      return;
+    }
+    this.#wasSent = true;
+    this.#wasReused = this.#pooled?.isUsed ?? false;
+    this.#startTimer(this.#request.responseMs);
   }
 
   onHeaders(status: number, rawHeaders: readonly Buffer[], resume: () => void): boolean {
@@ -192,6 +189,8 @@ class Call implements UpstreamCall {
       return true;
     }
     this.#hasHead = true;
+    this.#isClientsTurn = false;
+    this.#startTimer(this.#request.idleMs);
     this.#handler.onHead(
       status,
       rawHeaders.map((part) => part.toString('latin1')),
@@ -202,18 +201,17 @@ class Call implements UpstreamCall {
   }
 
   onData(chunk: Buffer): boolean {
-    return this.#isOver || this.#handler.onChunk(chunk);
+    if (this.#isOver) return true;
+    this.#timer?.refresh();
+    const mayGoOn = this.#handler.onChunk(chunk);
+    if (!mayGoOn) this.#isClientsTurn = true;
+    return mayGoOn;
   }
 
   onComplete(): void {
+    if (this.#pooled) this.#pooled.isUsed = true;
     this.#giveBack();
     this.#end();
-  }
-
-  #end(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#handler.onEnd();
   }
 
   onError(error: Error & { readonly code?: string }): void {
@@ -222,24 +220,58 @@ class Call implements UpstreamCall {
     this.#fail(this.#failureOf(error.code ?? '', error.name), error);
   }
 
+  #end(): void {
+    if (this.#isOver) return;
+    this.#close();
+    this.#handler.onEnd();
+  }
+
   #fail(failure: UpstreamFailure, cause: Error): void {
     if (this.#isOver) return;
+    this.#close();
+    this.#handler.onError(failure, cause, this.#wasReused);
+  }
+
+  #close(): void {
     this.#isOver = true;
-    // Undici does not tell whether the connection was reused; taking it as reused never blames a healthy target.
-    this.#handler.onError(failure, cause, this.#wasSent);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #startTimer(timeoutMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(expireCall, timeoutMs, this);
+  }
+
+  /** Ends the try: its time is over, unless the silence was the client's. */
+  expire(): void {
+    if (this.#isClientsTurn) {
+      this.#timer?.refresh();
+      return;
+    }
+    this.#fail(this.#timeoutFailure(), new Error('the time is over'));
+    this.#abort?.();
+  }
+
+  #timeoutFailure(): UpstreamFailure {
+    if (!this.#wasSent) return 'connect-timeout';
+    return this.#hasHead ? 'idle-timeout' : 'response-timeout';
   }
 
   #failureOf(code: string, name: string): UpstreamFailure {
-    if (this.hasBodyFailed) return 'request-aborted';
+    if (this.#hasBodyFailed) return 'request-aborted';
     if (code === 'UND_ERR_CONNECT_TIMEOUT') return 'connect-timeout';
     // What a plugin made cannot be written as HTTP: no target is to blame, and no other will do better.
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'invalid-request';
     if (!this.#wasSent) return 'connect-failed';
-    if (code === 'UND_ERR_HEADERS_TIMEOUT') return 'response-timeout';
-    if (code === 'UND_ERR_BODY_TIMEOUT') return 'idle-timeout';
     if (name === 'HTTPParserError' || code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
       return this.#hasHead ? 'broken-response' : 'invalid-response';
     }
     return this.#hasHead ? 'broken-response' : 'reset-before-response';
   }
+}
+
+// One function for all: a closure per request would cost on every one.
+function expireCall(call: Call): void {
+  call.expire();
 }

@@ -225,7 +225,10 @@ function listConnectionNames(rawHeaders: readonly string[]): Set<string> | undef
   return names;
 }
 
-/** Reads an upstream's header lines, without hop-by-hop fields. */
+/**
+ * Reads an upstream's header lines, without hop-by-hop fields.
+ * @throws UPSTREAM_INVALID_RESPONSE on a transfer coding but chunked: its bytes would arrive still coded, and unnamed.
+ */
 export function readResponseHeaders(rawHeaders: readonly string[]): { headers: Headers; length: number | undefined } {
   const headers = new Headers();
   const named = listConnectionNames(rawHeaders);
@@ -235,6 +238,12 @@ export function readResponseHeaders(rawHeaders: readonly string[]): { headers: H
     const name = raw.toLowerCase();
     const value = rawHeaders[at + 1] ?? '';
     if (name === 'content-length') length = Number(value);
+    if (name === 'transfer-encoding' && value.toLowerCase() !== 'chunked') {
+      throw new GatewayError(
+        'UPSTREAM_INVALID_RESPONSE',
+        'the upstream sent a transfer coding that it was not asked for',
+      );
+    }
     if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
     headers.add(name, raw, value);
   }

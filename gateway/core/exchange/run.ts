@@ -121,11 +121,13 @@ export class Run implements ForwardHandler, Walk {
 
   onHead(status: number, rawHeaders: readonly string[]): void {
     this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
-    const { headers, length } = readResponseHeaders(rawHeaders);
-    headers.append('Via', '1.1 sallyport');
-    this.exchange.response = { status, headers, source: 'upstream', body: undefined };
-    const bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
-    this.#guard(() => this.#walkResponse(() => this.#writeUpstreamHead(bodyLength)));
+    this.#guard(() => {
+      const { headers, length } = readResponseHeaders(rawHeaders);
+      headers.append('Via', '1.1 sallyport');
+      this.exchange.response = { status, headers, source: 'upstream', body: undefined };
+      const bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
+      return this.#walkResponse(() => this.#writeUpstreamHead(bodyLength));
+    });
   }
 
   #writeUpstreamHead(length: number | undefined): void {

@@ -48,6 +48,7 @@ const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
   'invalid-response': 'UPSTREAM_INVALID_RESPONSE',
   'request-aborted': 'REQUEST_MALFORMED',
   'invalid-request': 'INTERNAL',
+  overloaded: 'NO_HEALTHY_TARGET',
 };
 
 const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
@@ -60,6 +61,7 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'invalid-response': 'the upstream sent something that is not a valid HTTP response',
   'request-aborted': 'the request body broke off',
   'invalid-request': 'the request could not be written',
+  overloaded: 'too many requests wait for the upstream',
 };
 
 // RFC 9110 section 9.2.2.
@@ -74,6 +76,7 @@ export class Forward implements UpstreamHandler {
   readonly #tried: TargetState[] = [];
   #target: TargetState | undefined;
   #call: UpstreamCall | undefined;
+  #wasStale = false;
   #hasHead = false;
   #isOver = false;
 
@@ -106,6 +109,7 @@ export class Forward implements UpstreamHandler {
         body: request.body,
         responseMs: request.responseMs,
         idleMs: request.idleMs,
+        isRetry: this.#wasStale,
       },
       this,
     );
@@ -143,12 +147,12 @@ export class Forward implements UpstreamHandler {
     if (this.#isOver) return;
     const { balancer } = this.#request;
     const isClientFault = failure === 'request-aborted';
-    const isTargetFault = !isClientFault && failure !== 'invalid-request';
+    const isTargetFault = !isClientFault && failure !== 'invalid-request' && failure !== 'overloaded';
     // A connection that idled and was closed meanwhile says nothing about the target's health.
     const isStale = failure === 'reset-before-response' && wasReused;
     if (this.#target && isTargetFault && !isStale) balancer.report(this.#target, false, this.#clock.monotonicMs());
     this.#release();
-    if (this.#mayRetry(failure)) {
+    if (isStale ? this.#mayRetryStale() : this.#mayRetry(failure)) {
       this.#isOver = false;
       this.start();
       return;
@@ -160,15 +164,30 @@ export class Forward implements UpstreamHandler {
   }
 
   #mayRetry(failure: UpstreamFailure): boolean {
-    const { body, method, retries, balancer } = this.#request;
+    const { body, retries, balancer } = this.#request;
     if (this.#hasHead || this.#tried.length > retries) return false;
     if (failure === 'connect-failed' || failure === 'connect-timeout') {
       const isUntouched = body === undefined || body instanceof Uint8Array || body.bytesRead === 0;
       return isUntouched && balancer.takeRetry();
     }
-    // The request may have reached the target: only what can safely be done twice is sent again.
-    const isReplayable = body === undefined || body instanceof Uint8Array;
-    return failure === 'reset-before-response' && IDEMPOTENT.has(method) && isReplayable && balancer.takeRetry();
+    return failure === 'reset-before-response' && this.#isRepeatable() && balancer.takeRetry();
+  }
+
+  /**
+   * Closing an idle connection at the moment of its reuse is no fault and no sign of load: it takes nothing from the
+   * budget, and as the next connection is a new one it happens once.
+   */
+  #mayRetryStale(): boolean {
+    if (this.#wasStale || this.#hasHead || this.#request.retries === 0 || !this.#isRepeatable()) return false;
+    this.#wasStale = true;
+    this.#tried.pop();
+    return true;
+  }
+
+  /** The request may have reached the target: only what can safely be done twice is sent again. */
+  #isRepeatable(): boolean {
+    const { body, method } = this.#request;
+    return IDEMPOTENT.has(method) && (body === undefined || body instanceof Uint8Array);
   }
 
   #release(): void {
