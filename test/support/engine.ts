@@ -8,7 +8,7 @@ import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import type { CredentialFinder, Logger, Plugin, Stage } from '../../gateway/core/plugin.ts';
 import type { Ports } from '../../gateway/core/ports.ts';
 import { createNodeListener } from '../../gateway/http/node-listener.ts';
-import { createUndiciClient } from '../../gateway/http/undici-client.ts';
+import { createUpstreamClient } from '../../gateway/http/upstream/client.ts';
 import { createLocalLimits } from '../../gateway/limits/local-limits.ts';
 import { createMetrics } from '../../gateway/ops/metrics.ts';
 
@@ -97,7 +97,7 @@ function buildPorts(lines: LogLine[], reopeners: Set<() => void>, options: TestG
     metrics: createMetrics(),
     limits: createLocalLimits({ clock }),
     consumers: options.consumers ?? { findByCredential: () => undefined },
-    upstream: createUndiciClient(),
+    upstream: createUpstreamClient(),
     nextId: () => randomUUID(),
     fetch: () => Promise.reject(new Error('no network in this test')),
     onReopen(callback) {

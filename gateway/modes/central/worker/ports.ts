@@ -3,7 +3,7 @@
 
 import type { FetchOptions, FetchResult } from '../../../core/plugin.ts';
 import type { Clock, Ports } from '../../../core/ports.ts';
-import { createUndiciClient } from '../../../http/undici-client.ts';
+import { createUpstreamClient } from '../../../http/upstream/client.ts';
 import { createLimits } from '../../../limits/lease-client.ts';
 import type { LimitsKeeperMessage } from '../../../limits/messages.ts';
 import { createClock } from '../../../ops/clock.ts';
@@ -33,7 +33,7 @@ export interface WorkerPorts extends Ports {
 export function createWorkerPorts(settings: NodeSettings, send: (message: PartsMessage) => void): WorkerPorts {
   const clock = createClock();
   const log = createLog({ level: settings.logLevel, fields: { process: 'worker' } });
-  const upstream = createUndiciClient();
+  const upstream = createUpstreamClient();
   const fetcher = createFetcher();
   const limits = createLimits({
     clock,

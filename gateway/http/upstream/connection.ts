@@ -1,0 +1,115 @@
+// One connection to a target: carries one request at a time, and says when it can carry another.
+// Must not choose targets or try again.
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { TargetAddress } from '../../core/ports.ts';
+import type { Call } from './call.ts';
+import type { Pooled } from './pool.ts';
+
+/** How long an idle connection is kept, unless the target says less. */
+const KEEP_ALIVE_MS = 30_000;
+/** A connection is not used in the last moments before its target closes it: the request would meet the closing. */
+const KEEP_ALIVE_MARGIN_MS = 1_000;
+
+/** Hears what happens to a connection. */
+export interface ConnectionEvents {
+  onIdle(connection: Connection): void;
+  onClosed(connection: Connection): void;
+}
+
+/** Is a connection, opening or open. */
+export class Connection implements Pooled {
+  readonly socket: Socket;
+  readonly #events: ConnectionEvents;
+  /** Requests carried whole. */
+  #served = 0;
+  #call: Call | undefined;
+  #isOpen = false;
+  #isClosed = false;
+  #idleSinceMs = 0;
+  #keptMs = KEEP_ALIVE_MS;
+
+  constructor(address: TargetAddress, events: ConnectionEvents) {
+    this.#events = events;
+    this.socket = open(address);
+    this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
+    this.socket.on('data', (bytes) => this.#read(bytes));
+    this.socket.on('end', () => this.#call?.onPeerEnd());
+    this.socket.on('error', (error) => this.#fail(error));
+    this.socket.on('close', () => this.#fail(new Error('the connection closed')));
+  }
+
+  get isUsable(): boolean {
+    return !this.#isClosed && this.socket.writable && performance.now() - this.#idleSinceMs < this.#keptMs;
+  }
+
+  /** Says whether an earlier request went over it: a failure may then only mean that it was closed meanwhile. */
+  get wasReused(): boolean {
+    return this.#served > 0;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Carries a call; it is sent as soon as the connection is open. */
+  carry(call: Call): void {
+    this.#call = call;
+    if (this.#isOpen) call.onOpen(this.socket);
+  }
+
+  /** Ends the call's use of the connection after a whole response. */
+  release(isReusable: boolean, keepAliveSeconds: number | undefined): void {
+    this.#call = undefined;
+    if (!isReusable || this.#isClosed) {
+      this.close();
+      return;
+    }
+    this.#served++;
+    this.#idleSinceMs = performance.now();
+    if (keepAliveSeconds !== undefined) {
+      this.#keptMs = Math.min(KEEP_ALIVE_MS, keepAliveSeconds * 1000 - KEEP_ALIVE_MARGIN_MS);
+    }
+    this.#events.onIdle(this);
+  }
+
+  close(): void {
+    this.#call = undefined;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.socket.destroy();
+    this.#events.onClosed(this);
+  }
+
+  #opened(): void {
+    this.#isOpen = true;
+    this.#call?.onOpen(this.socket);
+  }
+
+  #read(bytes: Buffer): void {
+    // What nobody asked for would be taken for the answer to the next request: CVE-2026-48931, CVE-2026-6733.
+    if (this.#call) this.#call.onBytes(bytes);
+    else this.close();
+  }
+
+  #fail(error: Error): void {
+    const call = this.#call;
+    this.close();
+    call?.onConnectionFailed(error);
+  }
+}
+
+function open({ protocol, host, port, tls }: TargetAddress): Socket {
+  if (protocol === 'http') return connect({ host, port, noDelay: true });
+  // An address is no server name; RFC 6066 section 3.
+  const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '');
+  const socket = connectTls({
+    host,
+    port,
+    servername,
+    rejectUnauthorized: tls?.verify ?? true,
+    ALPNProtocols: ['http/1.1'],
+  });
+  socket.setNoDelay(true);
+  return socket;
+}

@@ -1,0 +1,102 @@
+// Kept-alive connections to one target: a bound, a bounded queue, last used first.
+// Must not know HTTP: it lends connections.
+
+/** Bounds of a pool. */
+export interface PoolLimits {
+  readonly maxConnections: number;
+  /** Requests that may wait for a connection; more would only grow old. */
+  readonly maxWaiting: number;
+}
+
+/** Is what is pooled. */
+export interface Pooled {
+  /** Says that it may carry another request: not closed, and not idle for longer than its peer keeps it. */
+  readonly isUsable: boolean;
+  close(): void;
+}
+
+/** Waits for a connection. */
+export interface Borrower<Connection> {
+  /** Gave up meanwhile. */
+  readonly isOver: boolean;
+  use(connection: Connection): void;
+}
+
+/** Lends one connection at a time to each borrower. */
+export class Pool<Connection extends Pooled> {
+  readonly #open: () => Connection;
+  readonly #limits: PoolLimits;
+  readonly #idle: Connection[] = [];
+  readonly #all = new Set<Connection>();
+  readonly #waiting: Borrower<Connection>[] = [];
+  #fewestIdle = 0;
+
+  constructor(open: () => Connection, limits: PoolLimits) {
+    this.#open = open;
+    this.#limits = limits;
+  }
+
+  /** Says whether no connection is left. */
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
+  /** Lends a connection, now or when one is free. Gives false when too many wait already. */
+  borrow(borrower: Borrower<Connection>): boolean {
+    // The last one used is the warmest, and the others get their chance to grow old and close.
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      this.#fewestIdle = Math.min(this.#fewestIdle, this.#idle.length);
+      if (idle.isUsable) {
+        borrower.use(idle);
+        return true;
+      }
+      idle.close();
+    }
+    if (this.#all.size < this.#limits.maxConnections) {
+      this.#lendNew(borrower);
+      return true;
+    }
+    if (this.#waiting.length >= this.#limits.maxWaiting) return false;
+    this.#waiting.push(borrower);
+    return true;
+  }
+
+  /** Takes a connection back that may carry another request, and lends it to whoever waits longest. */
+  giveBack(connection: Connection): void {
+    const next = this.#nextWaiting();
+    if (next) next.use(connection);
+    else this.#idle.push(connection);
+  }
+
+  /** Forgets a connection that has closed; whoever waits gets a new one in its place. */
+  drop(connection: Connection): void {
+    if (!this.#all.delete(connection)) return;
+    const at = this.#idle.indexOf(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    const next = this.#nextWaiting();
+    if (next) this.#lendNew(next);
+  }
+
+  /** Closes connections that nobody needed since the last call. */
+  trim(): void {
+    for (const connection of this.#idle.splice(0, this.#fewestIdle)) connection.close();
+    this.#fewestIdle = this.#idle.length;
+  }
+
+  /** Closes every connection now. */
+  close(): void {
+    this.#waiting.length = 0;
+    for (const connection of [...this.#all]) connection.close();
+  }
+
+  #lendNew(borrower: Borrower<Connection>): void {
+    const connection = this.#open();
+    this.#all.add(connection);
+    borrower.use(connection);
+  }
+
+  #nextWaiting(): Borrower<Connection> | undefined {
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) if (!next.isOver) return next;
+    return undefined;
+  }
+}
