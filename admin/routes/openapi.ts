@@ -13,6 +13,7 @@ import {
 } from '../../gateway/core/schemas.ts';
 import type { RouteSpec } from '../call.ts';
 import { QUERY_PARAMETERS } from '../middleware/query.ts';
+import { ANSWER_SCHEMAS } from './answer-schemas.ts';
 import { EXPLAIN_SCHEMA } from './explain-schema.ts';
 
 const MEDIA_TYPES = {
@@ -21,7 +22,6 @@ const MEDIA_TYPES = {
   config: ['application/json', 'application/yaml'],
 } as const;
 
-const object: JsonSchema = { type: 'object' };
 const refTo = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` });
 const listOf = (name: string): JsonSchema => ({ type: 'array', items: refTo(name) });
 
@@ -68,17 +68,16 @@ const ENTITIES: Readonly<Record<string, JsonSchema>> = {
     },
   },
   Binding: BINDING_SCHEMA,
-  Token: TOKEN_SCHEMA,
-  Plugin: { type: 'object', properties: { manifest: refTo('PluginManifest') } },
-  Revision: object,
-  Node: object,
-  AuditEvent: object,
 };
+
+/** What a list holds is named like the list, but for these. */
+const LISTED: Readonly<Record<string, string>> = { TokenShown: 'Token', AuditEvent: 'Audit' };
 
 /** Lists what OpenAPI calls component schemas. */
 function buildSchemas(): Readonly<Record<string, JsonSchema>> {
-  const lists = Object.keys(ENTITIES).map((name) => [
-    `${name === 'AuditEvent' ? 'Audit' : name}List`,
+  const listed = [...Object.keys(ENTITIES), 'TokenShown', 'Plugin', 'Revision', 'Node', 'AuditEvent'];
+  const lists = listed.map((name) => [
+    `${LISTED[name] ?? name}List`,
     {
       type: 'object',
       required: ['data', 'next'],
@@ -91,12 +90,9 @@ function buildSchemas(): Readonly<Record<string, JsonSchema>> {
     ...Object.fromEntries(credentials),
     ...Object.fromEntries(lists),
     PluginManifest: relocate(MANIFEST_SCHEMA, 'PluginManifest'),
+    ...ANSWER_SCHEMAS,
+    Token: TOKEN_SCHEMA,
     ExplainRequest: EXPLAIN_SCHEMA,
-    Explanation: object,
-    UpstreamHealth: object,
-    Liveness: object,
-    OpenApi: object,
-    Diff: object,
     Config: {
       type: 'object',
       additionalProperties: false,
@@ -142,7 +138,7 @@ export function buildOpenApi(routes: readonly RouteSpec[], version: string): Rea
 }
 
 function describe(route: RouteSpec): Readonly<Record<string, unknown>> {
-  const { body, takes, gives, status = 200 } = route;
+  const { body, takes } = route;
   const inPath = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -153,13 +149,11 @@ function describe(route: RouteSpec): Readonly<Record<string, unknown>> {
     const { description, ...schema } = QUERY_PARAMETERS[name];
     return { name, in: 'query', description, schema };
   });
-  const problem = { content: { 'application/problem+json': { schema: refTo('Problem') } } };
-  const content = gives === undefined ? {} : { content: { 'application/json': { schema: refTo(gives) } } };
   return {
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[/:.-]+(\w)/g, (_, first: string) => first.toUpperCase())}`,
     summary: route.summary,
     ...(route.role === 'public' ? { security: [] } : { 'x-role': route.role }),
-    parameters: [...inPath, ...inQuery],
+    parameters: [...inPath, ...inQuery, ...listConditions(route)],
     ...(body === undefined || takes === undefined
       ? {}
       : {
@@ -168,9 +162,39 @@ function describe(route: RouteSpec): Readonly<Record<string, unknown>> {
             content: Object.fromEntries(MEDIA_TYPES[body].map((type) => [type, { schema: refTo(takes) }])),
           },
         }),
-    responses: {
-      [status]: { description: 'Done.', ...(status === 204 ? {} : content) },
-      default: { description: 'Refused or failed; `code` says why.', ...problem },
+    responses: describeAnswers(route),
+  };
+}
+
+/** Lists the conditional headers of writes that replace, change or delete. @see RFC 9110 section 13.1 */
+function listConditions({ method, query = [] }: RouteSpec): readonly unknown[] {
+  const isConditional = method !== 'POST' && query.includes('wait');
+  if (!isConditional) return [];
+  const header = (name: string, description: string): unknown => ({
+    name,
+    in: 'header',
+    description,
+    schema: { type: 'string' },
+  });
+  const ifMatch = header('If-Match', 'ETag of what was read; 412 when it has changed since.');
+  return method === 'PUT' ? [ifMatch, header('If-None-Match', '`*` only creates.')] : [ifMatch];
+}
+
+function describeAnswers(route: RouteSpec): Readonly<Record<string, unknown>> {
+  const { method, path, body, gives, query = [], status = 200 } = route;
+  const isYamlToo = path === '/v1/config' && method === 'GET';
+  const types = isYamlToo ? MEDIA_TYPES.config : MEDIA_TYPES.json;
+  const contentOf = (name: string): unknown => Object.fromEntries(types.map((type) => [type, { schema: refTo(name) }]));
+  const content = gives === undefined || status === 204 ? {} : { content: contentOf(gives) };
+  const isUpsert = method === 'PUT' && body === 'json';
+  const isPreviewed = query.includes('dryRun') && status !== 200;
+  return {
+    ...(isPreviewed ? { 200: { description: 'What a dry run would do.', content: contentOf('Diff') } } : {}),
+    [status]: { description: 'Done.', ...content },
+    ...(isUpsert ? { 201: { description: 'Created.', ...content } } : {}),
+    default: {
+      description: 'Refused or failed; `code` says why.',
+      content: { 'application/problem+json': { schema: refTo('Problem') } },
     },
   };
 }

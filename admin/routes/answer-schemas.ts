@@ -1,0 +1,121 @@
+// JSON Schemas of what only the admin service says: tokens, revisions, diffs, nodes, audit, explanations. OpenAPI shows them.
+// Must not describe what people write: those schemas validate, and are in gateway/core/schemas.
+import type { JsonSchema } from '../../gateway/core/schemas.ts';
+
+const text: JsonSchema = { type: 'string' };
+const count: JsonSchema = { type: 'integer', minimum: 0 };
+const time: JsonSchema = { type: 'string', format: 'date-time' };
+const flag: JsonSchema = { type: 'boolean' };
+const anything: JsonSchema = {};
+const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+
+/** Describes an object of which all properties are there, but those in `optional`. */
+function object(
+  properties: Readonly<Record<string, JsonSchema>>,
+  optional: Readonly<Record<string, JsonSchema>> = {},
+): JsonSchema {
+  return { type: 'object', required: Object.keys(properties), properties: { ...properties, ...optional } };
+}
+
+const counts = object({ create: count, update: count, delete: count });
+const field = object({ pointer: text }, { before: anything, after: anything });
+const change = object(
+  { kind: text, id: text, action: { enum: ['create', 'update', 'delete'] } },
+  { name: text, diff: listOf(field) },
+);
+const scope: JsonSchema = { type: 'object', additionalProperties: text };
+const problem = object({ pointer: text, message: text }, { code: text });
+const bound = object({ plugin: text, binding: text });
+
+const explainedPlugin = object(
+  {
+    plugin: text,
+    stage: text,
+    order: { type: 'integer' },
+    binding: text,
+    scope,
+    isConditional: flag,
+    beats: listOf(object({ binding: text, scope, effect: text })),
+  },
+  { name: text },
+);
+
+/** Holds the schemas by the name that routes give in `gives`. */
+export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  Liveness: object({ status: { const: 'live' } }),
+  OpenApi: { type: 'object' },
+  TokenShown: object(
+    { id: text, name: text, role: { enum: ['owner', 'editor', 'viewer'] }, createdAt: time },
+    { lastUsedAt: { type: ['string', 'null'] }, token: { ...text, description: 'Only in the answer that makes it.' } },
+  ),
+  Plugin: object({
+    name: text,
+    version: text,
+    source: text,
+    manifest: { $ref: '#/components/schemas/PluginManifest' },
+    configSchema: { type: 'object' },
+    installedAt: time,
+    bindings: count,
+    health: object({ calls: count, errors: count, timeouts: count, totalMs: { type: 'number' } }),
+  }),
+  Revision: object(
+    { number: count, createdAt: time, actor: text, summary: text, changeCount: count },
+    { counts, changes: listOf(change) },
+  ),
+  Diff: object(
+    { counts, changes: { ...listOf(change), description: 'At most 1000; `counts` has all.' } },
+    { isDryRun: flag, problems: listOf(problem), from: count, to: count, rolledBackTo: count },
+  ),
+  Node: object({
+    id: text,
+    name: text,
+    mode: text,
+    version: text,
+    startedAt: time,
+    lastSeenAt: time,
+    isLive: { ...flag, description: 'Seen within 15 seconds.' },
+    revision: { ...count, description: 'The one it runs.' },
+    offeredRevision: count,
+    refusal: {
+      description: 'Why it does not run the offered one.',
+      anyOf: [{ type: 'null' }, object({ revision: count, problems: listOf(problem), at: time })],
+    },
+    workers: listOf(object({ pid: count, revision: count })),
+    health: { type: 'object' },
+  }),
+  UpstreamHealth: object({
+    data: listOf(
+      object({
+        host: text,
+        port: count,
+        weight: count,
+        nodes: listOf(object({ id: text, name: text, isHealthy: flag })),
+      }),
+    ),
+    next: { type: 'null' },
+  }),
+  AuditEvent: object({
+    id: count,
+    createdAt: time,
+    actor: text,
+    action: text,
+    entityKind: text,
+    entityId: text,
+    revision: { type: ['integer', 'null'] },
+    diff: listOf(field),
+  }),
+  Explanation: object(
+    {
+      considered: listOf(object({ api: text, route: text, path: text, verdict: text })),
+      plugins: listOf(explainedPlugin),
+      excluded: listOf(bound),
+      skipped: { ...listOf(bound), description: 'Bound here, but their `when` does not match.' },
+    },
+    {
+      canonicalPath: text,
+      error: object({ code: text, detail: text }),
+      route: object({ api: text, apiId: text, route: text, routeId: text }),
+      target: object({ upstream: text, path: text }),
+    },
+  ),
+};
