@@ -126,13 +126,15 @@ function checkApi(api: Api, problems: EntityProblem[]): void {
 
 function findUrlFault(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || url.username || url.password) return 'expected a URL like http://host:port/base, without credentials';
+  // A backslash is a slash to URL, and part of a name to whoever reads the text.
+  if (!url || url.username || url.password || text.includes('\\')) {
+    return 'expected a URL like http://host:port/base, without credentials';
+  }
   if (url.port === '0') return 'expected a port from 1 to 65535';
   // A base path is joined with canonical paths, so it must be canonical itself.
   const base = text.replace(/^https?:\/\/[^/]*/, '');
-  return base === '' || base === url.pathname
-    ? undefined
-    : 'expected a base path without dot segments or odd characters';
+  const fault = base === '' ? undefined : findPathFault(`=${base}`);
+  return fault && `the base path: ${fault}`;
 }
 
 function checkPaths(

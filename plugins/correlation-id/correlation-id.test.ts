@@ -76,7 +76,14 @@ describe('correlation-id', () => {
 
   // The gateway never takes X-Request-Id from clients, so trusting it would be a promise nobody keeps.
   const trusting = [{ trustIncoming: true }, { trustIncoming: true, headerName: 'x-request-id' }];
-  for (const config of [{ headerName: 'a b' }, { generator: 'time' }, { header: 'x' }, ...trusting]) {
+  for (const config of [
+    { headerName: 'a b' },
+    { headerName: 'Connection' },
+    { headerName: 'host' },
+    { generator: 'time' },
+    { header: 'x' },
+    ...trusting,
+  ]) {
     it(`refuses the configuration ${JSON.stringify(config)}`, () => {
       assert.throws(() => readConfig(folder, config), { name: 'ConfigError' });
     });

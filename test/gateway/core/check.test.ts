@@ -54,6 +54,9 @@ describe('checking a document', () => {
     ['two apis of one name', { apis: [api, makeApi({ name: 'api' })] }, '/name'],
     ['an upstream that is not there', { apis: [makeApi({ name: 'x', upstream: { name: 'none' } })] }, '/upstream/name'],
     ['user info in a URL', { apis: [makeApi({ name: 'x', upstream: 'http://u:p@h' })] }, '/upstream'],
+    ['a base path with an empty segment', { apis: [makeApi({ name: 'x', upstream: 'http://h/a//b' })] }, '/upstream'],
+    ['a base path that does not decode', { apis: [makeApi({ name: 'x', upstream: 'http://h/%zz' })] }, '/upstream'],
+    ['a backslash in a URL', { apis: [makeApi({ name: 'x', upstream: 'http://h\\b' })] }, '/upstream'],
     ['a base path with dot segments', { apis: [makeApi({ name: 'x', upstream: 'http://h/a/../b' })] }, '/upstream'],
     ['a route that matches by nothing', { apis: [makeApi({ name: 'x', routes: [makeRoute()] })] }, '/routes/0'],
     [
