@@ -16,7 +16,7 @@ import type { Database, Knex } from './store/database.ts';
 import { lockRevision, readRevision, writeRevision } from './store/publication.ts';
 
 /** Most writes that may wait for the one at work. */
-export const MAX_WAITING_WRITES = 256;
+const MAX_WAITING_WRITES = 256;
 
 /** A write of at least so many entities tells the log how it goes. */
 const LARGE_WRITE = 1000;

@@ -50,7 +50,7 @@ export function findCores(): Cores {
 }
 
 /** Gives the command that runs `command` on `core` alone; taskset replaces itself, so the process id is the program's. */
-export function pinned(command: readonly string[], core: Core): readonly string[] {
+function pinned(command: readonly string[], core: Core): readonly string[] {
   return core === undefined ? command : ['taskset', '--cpu-list', String(core), ...command];
 }
 

@@ -70,7 +70,7 @@ function isNetwork(text: string): boolean {
 }
 
 /** Reads a list parted by commas; blanks around an item do not count. */
-export function parseList(text: string): readonly string[] {
+function parseList(text: string): readonly string[] {
   return text
     .split(',')
     .map((item) => item.trim())

@@ -6,7 +6,7 @@ import { escapePointer } from '../../gateway/core/validate.ts';
 import { type EntityChange, nameOf } from './draft.ts';
 
 /** Stands where a secret, or what could find one, would be. */
-export const HIDDEN = '[hidden]';
+const HIDDEN = '[hidden]';
 
 /** Is one field that differs: a side that is absent was not there. */
 export interface FieldDiff {

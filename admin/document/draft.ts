@@ -1,7 +1,7 @@
 // A candidate document that a write works on: the known state, with changes on top.
 // Must not check across entities (core/check.ts) and must not touch I/O.
 import { isDeepStrictEqual } from 'node:util';
-import type { DocumentState } from '../../gateway/core/config.ts';
+import { type DocumentState, KINDS } from '../../gateway/core/config.ts';
 import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
 
 /** Maps each kind to its map in the state. */
@@ -12,9 +12,6 @@ export const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'r
   credential: 'credentials',
   binding: 'bindings',
 };
-
-/** Lists the kinds so that nothing refers to something later. */
-export const KINDS: readonly EntityKind[] = ['upstream', 'api', 'consumer', 'credential', 'binding'];
 
 /** Is one entity that a write changed; null = not there. */
 export interface EntityChange {

@@ -1,6 +1,7 @@
 // Turns a whole configuration document into changes of a draft: all of it or nothing.
 // Must not check what checkDocument checks, and must not hash passwords: seal.ts did.
 import { bindingKey, type EntityProblem, type InstalledPlugins } from '../../gateway/core/check.ts';
+import { KINDS } from '../../gateway/core/config.ts';
 import type { Api, Credential, EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import { hashKey } from '../../gateway/sources/secrets.ts';
 import { AdminError, invalidField } from '../errors.ts';
@@ -8,7 +9,7 @@ import { createPacer, type Pacer } from '../middleware/pacer.ts';
 import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
 import { type ScopeFinder, toBinding } from './bindings.ts';
 import { toCredential } from './credentials.ts';
-import { type Draft, KINDS, MAP_OF, mapOf, nameOf } from './draft.ts';
+import { type Draft, MAP_OF, mapOf, nameOf } from './draft.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isId } from './read.ts';
 import type { Item, ReadConfig } from './read-config.ts';

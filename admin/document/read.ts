@@ -6,7 +6,7 @@ import { invalid, invalidField } from '../errors.ts';
 import { nameOf } from './draft.ts';
 
 /** Most values (leaves, lists, objects) of one entity: past it, listing what is wrong with each would cost too much. */
-export const MAX_VALUES = 20_000;
+const MAX_VALUES = 20_000;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 

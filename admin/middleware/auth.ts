@@ -6,7 +6,7 @@ import type { Actor } from '../call.ts';
 import { AdminError } from '../errors.ts';
 
 /** Wrong tokens that one address may send in a minute before it is told to wait. */
-export const MAX_FAILURES_PER_MINUTE = 30;
+const MAX_FAILURES_PER_MINUTE = 30;
 
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="sallyport"' };
 

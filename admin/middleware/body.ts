@@ -9,7 +9,7 @@ import { readYaml } from './yaml.ts';
 export const MAX_BODY_BYTES: number = 1024 * 1024;
 
 /** Largest body of a whole configuration, in bytes. */
-export const MAX_CONFIG_BYTES: number = 64 * 1024 * 1024;
+const MAX_CONFIG_BYTES: number = 64 * 1024 * 1024;
 
 /** How long a client may go on sending a body that was refused, in milliseconds; then the connection is closed. */
 const LINGER_MS = 2_000;

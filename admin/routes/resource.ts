@@ -14,7 +14,7 @@ import { AdminError, invalidField } from '../errors.ts';
 export const WRITE_QUERY = ['dryRun', 'wait', 'waitMs'] as const;
 
 /** Query parameters of every list. */
-export const LIST_QUERY = ['limit', 'cursor', 'search', 'tag'] as const;
+const LIST_QUERY = ['limit', 'cursor', 'search', 'tag'] as const;
 
 /** Is what the entities of a nested path belong to. */
 export interface Parent<Entity> {

@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const MAIN_FILE = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Names the file of the data directory that says where a running Sallyport listens. */
-export const PORTS_FILE = 'ports.json';
+const PORTS_FILE = 'ports.json';
 /** What a child gets beyond the drain before it is killed: closing files and connections. */
 const STOP_GRACE_MS = 5_000;
 

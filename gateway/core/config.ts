@@ -36,6 +36,9 @@ export const EMPTY_DOCUMENT: DocumentState = {
   credentials: new Map(),
 };
 
+/** Lists every kind of entity, so that nothing refers to something later. */
+export const KINDS: readonly EntityKind[] = ['upstream', 'api', 'consumer', 'credential', 'binding'];
+
 /** Names what `readInput` reads: an entity as an admin writes it. */
 export type InputKind = 'api' | 'route' | 'upstream' | 'consumer' | 'binding' | 'token' | `credential:${string}`;
 

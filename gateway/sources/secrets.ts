@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes, scrypt, timi
 import { promisify } from 'node:util';
 
 /** Bytes of the key that seals secrets. */
-export const SECRET_KEY_BYTES = 32;
+const SECRET_KEY_BYTES = 32;
 
 const SEAL_VERSION = 'v1';
 const IV_BYTES = 12;

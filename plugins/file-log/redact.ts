@@ -1,5 +1,6 @@
 // Which headers and query parameters are secrets, and what is written in their place.
 // Must err on the side of hiding: a log is read by more people than the secret is for.
+import { readQuery } from 'sallyport/plugin';
 
 /** Stands where a secret was. */
 export const REDACTED = '[redacted]';
@@ -48,19 +49,13 @@ export function buildSecretTest(more: readonly string[]): SecretTest {
 
 /** Gives a query with the values of secrets replaced; the rest stays byte for byte. */
 export function redactQuery(query: string, isSecret: SecretTest): string {
-  let kept = '';
-  let copied = 0;
-  for (let start = 0; start < query.length; ) {
-    const next = query.indexOf('&', start);
-    const end = next === -1 ? query.length : next;
-    const border = query.indexOf('=', start);
-    if (border !== -1 && border < end && isSecret(decodeName(query.slice(start, border)))) {
-      kept += query.slice(copied, border + 1) + REDACTED;
-      copied = end;
-    }
-    start = end + 1;
-  }
-  return copied === 0 ? query : kept + query.slice(copied);
+  // Names are read as the upstream would: `%61pikey` is `apikey`.
+  return readQuery(query)
+    .map(({ raw, name }) => {
+      const border = raw.indexOf('=');
+      return border !== -1 && isSecret(name) ? raw.slice(0, border + 1) + REDACTED : raw;
+    })
+    .join('&');
 }
 
 /** Gives a URL with the secrets in its query and its user info replaced. */
@@ -72,14 +67,4 @@ export function redactUrl(url: string, isSecret: SecretTest): string {
   const end = withoutUser.indexOf('#', start);
   const query = withoutUser.slice(start + 1, end === -1 ? undefined : end);
   return end === start ? withoutUser.slice(0, start) : `${withoutUser.slice(0, start)}?${redactQuery(query, isSecret)}`;
-}
-
-/** Reads a name as the upstream would: `%61pikey` is `apikey`. What does not decode is taken as it is. */
-function decodeName(name: string): string {
-  if (!name.includes('%') && !name.includes('+')) return name;
-  try {
-    return decodeURIComponent(name.replaceAll('+', ' '));
-  } catch {
-    return name;
-  }
 }

@@ -10,7 +10,7 @@ import { createDatabase, silentLog, type TestDatabase } from '../support/databas
 export const OWNER_TOKEN = 'owner-token-of-the-tests';
 
 /** The key that seals secrets in tests. */
-export const SECRET_KEY: Uint8Array = new Uint8Array(32).fill(7);
+const SECRET_KEY: Uint8Array = new Uint8Array(32).fill(7);
 
 /** Is an answer, read whole. */
 export interface Reply {

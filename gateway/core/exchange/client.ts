@@ -44,7 +44,7 @@ export interface ClientFacts {
 }
 
 /** Takes IPv4 out of its IPv6 coat, so that a dual-stack socket and a plain one see the same client. */
-export function plainAddress(address: string): string {
+function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }
 

@@ -16,7 +16,7 @@ import { readPath, readTarget } from '../routing/path.ts';
 import { Headers } from './headers.ts';
 
 /** Largest body that `readBody` collects when the plugin names no bound. */
-export const DEFAULT_READ_BODY_BYTES: number = 1024 * 1024;
+const DEFAULT_READ_BODY_BYTES: number = 1024 * 1024;
 
 const ID = /^[\x21-\x7e]{1,256}$/;
 const NO_BYTES = new Uint8Array(0);

@@ -3,7 +3,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 /** Longest pattern accepted; a bound on what compiling it costs. */
-export const MAX_PATTERN_LENGTH = 512;
+const MAX_PATTERN_LENGTH = 512;
 
 /**
  * Compiles a pattern, anchored at both ends, for linear time.

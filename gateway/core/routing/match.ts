@@ -1,5 +1,6 @@
 // Matches one request against the declared fields of a route or of a binding's condition.
 // Must not order routes: that is router.ts.
+import { readQuery } from '../exchange/query.ts';
 import type { Condition } from '../model.ts';
 import { buildLinearRegExp } from './linear-regexp.ts';
 
@@ -29,7 +30,13 @@ export function buildFieldTests(headers: ValueMap, query: ValueMap): readonly Fi
   }
   for (const [name, allowed] of Object.entries(query)) {
     const values = new Set(allowed);
-    tests.push((request) => everyIsIn(readQueryValues(request.query, name), values));
+    tests.push(({ query: sent }) => {
+      const found = readQuery(sent).filter((part) => part.name === name);
+      return everyIsIn(
+        found.map(({ value }) => value),
+        values,
+      );
+    });
   }
   return tests;
 }
@@ -48,27 +55,6 @@ export function buildCondition(condition: Condition): FieldTest {
     (methods.size === 0 || methods.has(request.method)) &&
     (patterns.length === 0 || patterns.some((pattern) => matchesPath(pattern, request.path))) &&
     tests.every((test) => test(request));
-}
-
-/** Gives every value of a query parameter, percent-decoded, in order. A value that does not decode is given as sent. */
-export function readQueryValues(query: string, name: string): readonly string[] {
-  if (query === '') return [];
-  const values: string[] = [];
-  for (const pair of query.split('&')) {
-    const at = pair.indexOf('=');
-    const key = at === -1 ? pair : pair.slice(0, at);
-    if (decode(key) === name) values.push(at === -1 ? '' : decode(pair.slice(at + 1)));
-  }
-  return values;
-}
-
-function decode(text: string): string {
-  if (!text.includes('%') && !text.includes('+')) return text;
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
 }
 
 /** Is one path of a route, taken apart. `key` is without its mark. */

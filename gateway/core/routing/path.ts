@@ -3,7 +3,7 @@
 import { GatewayError } from '../errors.ts';
 
 /** Longest request target accepted, in characters (RFC 9112 section 3 recommends at least 8000). */
-export const MAX_TARGET_LENGTH = 8192;
+const MAX_TARGET_LENGTH = 8192;
 
 const PLAIN = 1;
 const SLASH = 2;

@@ -56,7 +56,7 @@ export function listOf(items: JsonSchema, description: string): JsonSchema {
 }
 
 /** Describes a map of names to the values that match. */
-export function matchMap(keyPattern: string, description: string): JsonSchema {
+function matchMap(keyPattern: string, description: string): JsonSchema {
   return {
     type: 'object',
     default: {},

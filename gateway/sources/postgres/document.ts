@@ -1,6 +1,7 @@
 // Reads the document from Postgres: whole, or what changed since a revision. Admin and nodes read it through here alone.
 // Must not write, and must not keep anything.
 import type { Knex } from 'knex';
+import { KINDS } from '../../core/config.ts';
 import type { Change, EntityKind, Update } from '../../core/model.ts';
 import * as rows from './rows.ts';
 
@@ -15,9 +16,6 @@ export interface StoredDocument {
 
 /** Lists what a node compiles; consumers and credentials are looked up, not compiled. */
 export const COMPILED_KINDS: readonly EntityKind[] = ['upstream', 'api', 'binding'];
-
-/** Lists every kind, referred-to kinds first. */
-export const ALL_KINDS: readonly EntityKind[] = ['upstream', 'api', 'consumer', 'credential', 'binding'];
 
 /** Rows of one statement: parsing them holds the event loop for a few milliseconds. */
 const PAGE_ROWS = 500;
@@ -81,8 +79,8 @@ interface NewsRow {
 
 /** Reads the whole document. Outside a transaction it opens one, so that all of it is of one revision. */
 export async function readDocument(knex: Knex): Promise<StoredDocument> {
-  if (knex.isTransaction) return readDocumentWith(fromKnex(knex), ALL_KINDS);
-  return knex.transaction((transaction) => readDocumentWith(fromKnex(transaction), ALL_KINDS), {
+  if (knex.isTransaction) return readDocumentWith(fromKnex(knex), KINDS);
+  return knex.transaction((transaction) => readDocumentWith(fromKnex(transaction), KINDS), {
     isolationLevel: 'repeatable read',
     readOnly: true,
   });
@@ -125,9 +123,7 @@ export async function readChangesSinceWith(run: RunSql, revision: number): Promi
   const summary = news[0];
   const isWhole = summary !== undefined && Number(summary.found) === Number(summary.current) - revision;
   if (!isWhole || !summary.is_small || Number(summary.found) > MAX_REVISIONS_BEHIND) return undefined;
-  const changes = ALL_KINDS.flatMap((kind) =>
-    news.filter((row) => row.kind === kind).map((row) => toChange(kind, row)),
-  );
+  const changes = KINDS.flatMap((kind) => news.filter((row) => row.kind === kind).map((row) => toChange(kind, row)));
   return { revision: Number(summary.current), isReset: false, changes };
 }
 
