@@ -120,7 +120,7 @@ class Tenure implements Lease {
 export function createEngine(options: EngineOptions): Engine {
   const { ports, plugins } = options;
   const upstreams = createUpstreams(Math.random);
-  const health = createHealthChecker({ upstreams, fetch: ports.fetch });
+  const health = createHealthChecker({ upstreams, client: ports.upstream });
   let tenure = new Tenure(EMPTY_SNAPSHOT);
 
   const context: EngineContext = {

@@ -1,11 +1,11 @@
 // Asks targets whether they are well, on a schedule, and notes the answer in their state.
 // Must not hold the process alive, and must not outlive the upstream it was made for.
 import type { ActiveHealthCheck, Upstream } from '../model.ts';
-import type { FetchOptions, FetchResult } from '../plugin.ts';
+import type { UpstreamClient } from '../ports.ts';
 import type { TargetState } from './balancer.ts';
 import type { Upstreams } from './upstreams.ts';
 
-/** Largest answer of a health check that is read; more is not needed to see a status. */
+/** Largest answer that is read to its end, so that its connection can be used again; the status is all that counts. */
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** Runs the active checks of the current document. */
@@ -18,42 +18,55 @@ export interface HealthChecker {
 /** Is what checking needs. */
 export interface HealthCheckerOptions {
   readonly upstreams: Upstreams;
-  fetch(url: string, options: FetchOptions): Promise<FetchResult>;
+  /** Carries the traffic: a target is asked in the way in which requests will reach it. */
+  readonly client: UpstreamClient;
+}
+
+interface Running {
+  readonly targets: readonly TargetState[];
+  stop(): void;
 }
 
 /** Makes a checker; nothing runs before `update`. */
-export function createHealthChecker(options: HealthCheckerOptions): HealthChecker {
-  const running = new Map<Upstream, () => void>();
+export function createHealthChecker({ upstreams, client }: HealthCheckerOptions): HealthChecker {
+  const running = new Map<Upstream, Running>();
   return {
     update() {
-      const checked = new Map(options.upstreams.listChecked().map((one) => [one.upstream, one.balancer]));
-      for (const [upstream, stop] of running) {
-        if (checked.has(upstream)) continue;
-        stop();
+      const wanted = new Map(upstreams.listChecked().map((one) => [one.upstream, one.balancer]));
+      const ended = [...running].filter(([upstream]) => !wanted.has(upstream));
+      for (const [upstream, checks] of ended) {
+        checks.stop();
         running.delete(upstream);
       }
-      for (const [upstream, balancer] of checked) {
+      for (const [upstream, { targets }] of wanted) {
         const check = upstream.healthChecks.active;
         if (running.has(upstream) || !check) continue;
-        const stops = balancer.targets.map((target) => startCheck(target, check, options));
-        running.set(upstream, () => {
-          for (const stop of stops) stop();
+        const stops = targets.map((target) => startCheck(target, check, client));
+        running.set(upstream, {
+          targets,
+          stop() {
+            for (const stop of stops) stop();
+          },
         });
+      }
+      // After a change of the upstream the old verdict stands until the new check has one: else the sick get traffic.
+      const checked = new Set([...running.values()].flatMap(({ targets }) => targets));
+      for (const target of ended.flatMap(([, { targets }]) => targets)) {
+        if (!checked.has(target)) target.isPassingChecks = undefined;
       }
     },
     close() {
-      for (const stop of running.values()) stop();
+      for (const { stop } of running.values()) stop();
       running.clear();
     },
   };
 }
 
 /** Checks one target again and again; gives the function that ends it. A target is taken as healthy until it fails. */
-function startCheck(target: TargetState, check: ActiveHealthCheck, options: HealthCheckerOptions): () => void {
-  const url = `${target.protocol}://${target.authority}${check.path}`;
+function startCheck(target: TargetState, check: ActiveHealthCheck, client: UpstreamClient): () => void {
   let isStopped = false;
   let inARow = 0;
-  let lastWasGood = true;
+  let lastWasGood = target.isPassingChecks !== false;
   let timer: NodeJS.Timeout | undefined;
 
   const note = (isGood: boolean): void => {
@@ -66,8 +79,8 @@ function startCheck(target: TargetState, check: ActiveHealthCheck, options: Heal
     timer.unref();
   };
   const ask = (): void => {
-    options.fetch(url, { timeoutMs: check.timeoutMs, maxBytes: MAX_ANSWER_BYTES }).then(
-      ({ status }) => note(check.healthyStatuses.includes(status)),
+    readStatus(target, check, client).then(
+      (status) => note(check.healthyStatuses.includes(status)),
       () => note(false),
     );
   };
@@ -75,6 +88,46 @@ function startCheck(target: TargetState, check: ActiveHealthCheck, options: Heal
   return () => {
     isStopped = true;
     clearTimeout(timer);
-    target.isPassingChecks = undefined;
   };
+}
+
+function readStatus(target: TargetState, check: ActiveHealthCheck, client: UpstreamClient): Promise<number> {
+  const { protocol, host, port, tls } = target;
+  const { timeoutMs } = check;
+  return new Promise((resolve, reject) => {
+    let bytes = 0;
+    const end = (): void => clearTimeout(timer);
+    const call = client.send(
+      { protocol, host, port, tls, connectMs: timeoutMs },
+      {
+        method: 'GET',
+        target: check.path,
+        headers: ['Host', target.authority],
+        body: undefined,
+        responseMs: timeoutMs,
+        idleMs: timeoutMs,
+      },
+      {
+        onHead: resolve,
+        onChunk(chunk) {
+          bytes += chunk.length;
+          if (bytes > MAX_ANSWER_BYTES) giveUp();
+          return true;
+        },
+        onEnd: end,
+        onError(_failure, cause) {
+          end();
+          reject(cause);
+        },
+      },
+    );
+    const giveUp = (): void => {
+      end();
+      call.abort();
+      reject(new Error(`no whole answer in ${timeoutMs} ms`));
+    };
+    // Over all of it: bytes that drip in must not hold a connection for ever.
+    const timer = setTimeout(giveUp, timeoutMs);
+    timer.unref();
+  });
 }

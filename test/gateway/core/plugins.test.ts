@@ -5,6 +5,7 @@ import { type Consumer, type Exchange, GatewayError, type Plugin } from '../../.
 import { makePlugin, startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeConsumer, makeRoute, putAll } from '../../support/entities.ts';
 import { headerOf, type Origin, startOrigin } from '../../support/origin.ts';
+import { until } from '../../support/until.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 
@@ -472,8 +473,3 @@ describe('plugins in a gateway', () => {
     assert.deepEqual([before, after], [null, '1']);
   });
 });
-
-/** Lets other events happen until `isDone`; the test's own time-out bounds it. */
-async function until(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setImmediate(resolve));
-}
