@@ -1,6 +1,6 @@
 // What file-log writes, hides and survives.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -15,7 +15,7 @@ import {
   type TestHost,
 } from 'sallyport/testing';
 import { type Config, plugin } from './handler.ts';
-import { MAX_PENDING_CHARS } from './line-file.ts';
+import { MAX_PENDING_CHARS, openLineFile } from './line-file.ts';
 import { buildRecordWriter, quote } from './record.ts';
 import { buildSecretTest, redactQuery, redactUrl } from './redact.ts';
 
@@ -157,6 +157,18 @@ describe('file-log', () => {
 
     assert.deepEqual(readLines(`${path}.1`), [{ path: '/before' }]);
     assert.deepEqual(readLines(), [{ path: '/after' }]);
+  });
+
+  it('opens no file once it is closed', async () => {
+    const host = fakeHost();
+    const file = await openLineFile({ path, clock: host.clock, log: host.log });
+    await file.close();
+    rmSync(path);
+
+    file.reopen();
+    await file.close();
+
+    assert.equal(existsSync(path), false);
   });
 
   it('drops what does not fit in memory while the disk fails, says how much, and goes on by itself', async () => {

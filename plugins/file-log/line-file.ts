@@ -73,17 +73,20 @@ export class LineFile {
     this.#start();
   }
 
-  /** Writes what is pending and closes. What a broken disk does not take then is lost. */
+  /** Writes what is pending and closes; once. What a broken disk does not take then is lost. */
   async close(): Promise<void> {
+    if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#timer);
     await this.#flushing;
     do await this.#flush();
     while (this.#pendingChars > 0 && !this.#isFailing);
-    clearTimeout(this.#timer);
     await this.#handle.close().catch(() => undefined);
   }
 
   #start(): void {
+    // From `close` on nothing else may write, or open the file again.
+    if (this.#isClosed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#flushing ??= this.#flush().finally(() => {
