@@ -22,7 +22,7 @@ export interface Upstreams {
   find(api: Api): Destination | undefined;
   /** Gives upstreams with an active health check. */
   listChecked(): readonly { readonly upstream: Upstream; readonly balancer: Balancer }[];
-  /** Gives every target that is in use, with the upstream it was first seen in. */
+  /** Gives the targets of every named upstream; one that two upstreams share comes twice. */
   listTargets(): readonly { readonly upstream: string; readonly target: TargetState }[];
 }
 
@@ -117,13 +117,10 @@ export function createUpstreams(random: () => number): Upstreams {
       return destination;
     },
     listChecked: () => [...byName.values()].filter(({ upstream }) => upstream.healthChecks.active),
-    listTargets() {
-      const listed = new Map<string, { upstream: string; target: TargetState }>();
-      for (const { upstream, balancer } of byName.values()) {
-        for (const target of balancer.targets) listed.set(target.key, { upstream: upstream.name, target });
-      }
-      return [...listed.values()];
-    },
+    listTargets: () =>
+      [...byName.values()].flatMap(({ upstream, balancer }) =>
+        balancer.targets.map((target) => ({ upstream: upstream.name, target })),
+      ),
   };
 }
 

@@ -6,14 +6,15 @@ import type { Upstream } from '../../../gateway/core/model.ts';
 import type { TargetAddress, UpstreamClient, UpstreamRequest } from '../../../gateway/core/ports.ts';
 import type { TargetState } from '../../../gateway/core/upstream/balancer.ts';
 import { createHealthChecker, type HealthChecker } from '../../../gateway/core/upstream/health.ts';
-import { createUpstreams } from '../../../gateway/core/upstream/upstreams.ts';
+import { createUpstreams, type Upstreams } from '../../../gateway/core/upstream/upstreams.ts';
 import { makeUpstream, putAll } from '../../support/entities.ts';
 import { until } from '../../support/until.ts';
 
 interface Bench {
   readonly asked: { readonly address: TargetAddress; readonly request: UpstreamRequest }[];
   status: number;
-  serve(upstream: Upstream | undefined): TargetState | undefined;
+  readonly upstreams: Upstreams;
+  serve(...upstreams: readonly Upstream[]): TargetState | undefined;
 }
 
 const ACTIVE = { path: '/health', intervalMs: 1, timeoutMs: 1_000, healthyStatuses: [200] } as const;
@@ -41,8 +42,9 @@ describe('health checker', () => {
     const bench: Bench = {
       asked,
       status: 200,
-      serve(upstream) {
-        const changes = putAll({ upstreams: upstream ? [upstream] : [] });
+      upstreams,
+      serve(...served) {
+        const changes = putAll({ upstreams: served });
         upstreams.update(applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes }));
         checker.update();
         return upstreams.listTargets()[0]?.target;
@@ -88,6 +90,19 @@ describe('health checker', () => {
     assert.ok(bench.asked.length >= failures + 2, `${bench.asked.length} answers`);
   });
 
+  it('reports a target under every upstream that names it', () => {
+    const bench = open();
+    const target = { host: 'a.test', port: 80, weight: 1 };
+    const upstreams = ['first', 'second'].map((name) => makeUpstream({ name, targets: [target] }));
+
+    bench.serve(...upstreams);
+
+    assert.deepEqual(
+      bench.upstreams.listTargets().map(({ upstream }) => upstream),
+      ['first', 'second'],
+    );
+  });
+
   it('keeps the verdict over a change of the upstream, and forgets it when nobody checks any more', async () => {
     const bench = open();
     bench.status = 503;
@@ -97,7 +112,7 @@ describe('health checker', () => {
 
     bench.serve({ ...upstream, tags: ['changed'] });
     const afterChange = target?.isPassingChecks;
-    bench.serve(undefined);
+    bench.serve();
 
     assert.deepEqual([afterChange, target?.isPassingChecks], [false, undefined]);
   });
