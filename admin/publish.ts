@@ -10,6 +10,7 @@ import { buildDiff, type EntityDiff } from './document/diff.ts';
 import { Draft, type EntityChange } from './document/draft.ts';
 import { findSharedRoutes } from './document/route-ids.ts';
 import { AdminError, invalid } from './errors.ts';
+import { createQueue } from './queue.ts';
 import { writeAudit } from './store/audit.ts';
 import { writeChanges } from './store/changes.ts';
 import type { Database, Knex } from './store/database.ts';
@@ -62,7 +63,13 @@ export function createPublisher(options: {
   readonly log: Logger;
 }): Publisher {
   const { database, plugins, log } = options;
-  const inTurn = createQueue();
+  // Writes wait here and not at the lock, so that they hold no connection.
+  const inTurn = createQueue({
+    atOnce: 1,
+    maxWaiting: MAX_WAITING_WRITES,
+    refuse: () =>
+      new AdminError('TOO_MANY_WRITES', 'Too many writes are waiting; try again.', { headers: { 'Retry-After': '1' } }),
+  });
   let known: DocumentState | undefined;
 
   // The document in memory is only ever used at the number the database just gave, so it is never stale.
@@ -95,7 +102,12 @@ export function createPublisher(options: {
           return { value: { value, ...done }, isKept };
         });
         // Only a commit that was confirmed moves the document; after any doubt the next request reads the number anew.
-        if (after !== undefined) known = after;
+        if (after !== undefined) {
+          known = after;
+          const { action, actor } = publishOptions;
+          const { revision, changes } = publication;
+          log.info('published', { revision, action, actor, changes: changes.length });
+        }
         return publication;
       });
     },
@@ -133,12 +145,6 @@ async function store(
   await writeChanges(transaction, changes);
   if (isLarge) log.info('configuration written; recording the revision', { revision: state.revision });
   await record(transaction, state.revision, changes, diffs, options);
-  log.info('published', {
-    revision: state.revision,
-    action: options.action,
-    actor: options.actor,
-    changes: changes.length,
-  });
   return { revision: state.revision, changes: diffs, state };
 }
 
@@ -169,22 +175,4 @@ function buildRefusal(
     problems,
     ...(isDryRun ? { facts: { changes: diffs } } : {}),
   });
-}
-
-/** Runs one task at a time, so that waiting writes hold no connection. @throws TOO_MANY_WRITES */
-function createQueue(): <T>(task: () => Promise<T>) => Promise<T> {
-  let waiting = 0;
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    if (waiting >= MAX_WAITING_WRITES) {
-      const options = { headers: { 'Retry-After': '1' } };
-      return Promise.reject(new AdminError('TOO_MANY_WRITES', 'Too many writes are waiting; try again.', options));
-    }
-    waiting += 1;
-    const result = last.then(task).finally(() => {
-      waiting -= 1;
-    });
-    last = result.catch(() => undefined);
-    return result;
-  };
 }

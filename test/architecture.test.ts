@@ -115,7 +115,7 @@ describe('architecture', () => {
       /^node:/,
       /^[^.]*$/,
       /^admin\//,
-      /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|headers)\.ts$/,
+      /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer)\.ts$/,
       /^gateway\/core\/routing\//,
       /^gateway\/sources\/(postgres\/|secrets\.ts)/,
       /^gateway\/loader\.ts$/,

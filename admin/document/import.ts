@@ -3,9 +3,9 @@
 import { bindingKey, type EntityProblem, type InstalledPlugins } from '../../gateway/core/check.ts';
 import { KINDS } from '../../gateway/core/config.ts';
 import type { Api, Credential, EntityKind, EntityOf } from '../../gateway/core/model.ts';
+import { createSlicer, type Slicer } from '../../gateway/core/slicer.ts';
 import { hashKey } from '../../gateway/sources/secrets.ts';
 import { AdminError, invalidField } from '../errors.ts';
-import { createPacer, type Pacer } from '../middleware/pacer.ts';
 import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
 import { type ScopeFinder, toBinding } from './bindings.ts';
 import { toCredential } from './credentials.ts';
@@ -32,7 +32,7 @@ export async function applyConfig(
   config: ReadConfig,
   options: ImportOptions,
 ): Promise<(problem: EntityProblem) => string> {
-  const run = new ImportRun(draft, options, createPacer());
+  const run = new ImportRun(draft, options, createSlicer());
   await run.putNamed('upstream', config.sections.upstreams, (input, existing) =>
     putUpstream(draft, toEntity<'upstream'>(input, existing)),
   );
@@ -55,13 +55,13 @@ class ImportRun {
   readonly pointers = new Map<string, string>();
   readonly #draft: Draft;
   readonly #options: ImportOptions;
-  readonly #pacer: Pacer;
+  readonly #slicer: Slicer;
   readonly #credentialIds = new Map<string, string>();
 
-  constructor(draft: Draft, options: ImportOptions, pacer: Pacer) {
+  constructor(draft: Draft, options: ImportOptions, slicer: Slicer) {
     this.#draft = draft;
     this.#options = options;
-    this.#pacer = pacer;
+    this.#slicer = slicer;
     for (const { id, type, lookup } of draft.base.credentials.values())
       this.#credentialIds.set(`${type} ${lookup}`, id);
   }
@@ -75,7 +75,7 @@ class ImportRun {
     const base = mapOf(this.#draft.base, kind);
     const byName = new Map([...base.values()].map((entity) => [nameOf(kind, entity), entity]));
     for (const item of items) {
-      await this.#pacer.turn();
+      await this.#slicer.step();
       const { id, name, username } = item.input;
       const existing =
         typeof id === 'string' ? base.get(id) : byName.get(String(kind === 'consumer' ? username : name));
@@ -102,7 +102,7 @@ class ImportRun {
     const finder = createFinder(this.#draft);
     const byKey = new Map([...this.#draft.base.bindings.values()].map((binding) => [bindingKey(binding), binding.id]));
     for (const item of items) {
-      await this.#pacer.turn();
+      await this.#slicer.step();
       this.collector.attempt(() => {
         const made = toBinding(item.input, undefined, finder, this.#options.plugins);
         const known = item.input['id'] === undefined ? byKey.get(bindingKey(made)) : undefined;

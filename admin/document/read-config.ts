@@ -2,9 +2,9 @@
 // Must not look at the configuration that is there.
 import type { InputKind } from '../../gateway/core/config.ts';
 import { CREDENTIAL_SCHEMAS } from '../../gateway/core/schemas.ts';
+import { createSlicer } from '../../gateway/core/slicer.ts';
 import { escapePointer } from '../../gateway/core/validate.ts';
 import { invalidField } from '../errors.ts';
-import { createPacer } from '../middleware/pacer.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isRecord, readEntity } from './read.ts';
 
@@ -31,12 +31,12 @@ export async function readConfigDocument(body: unknown): Promise<ReadConfig> {
     const isKnown = SECTIONS.some((section) => section === key);
     if (!isKnown) collector.add(`/${escapePointer(key)}`, `unknown field; known are ${SECTIONS.join(', ')}`);
   }
-  const pacer = createPacer();
+  const slicer = createSlicer();
   const credentials = new Map<Item, readonly Item[]>();
   const readSection = async (section: Section): Promise<Item[]> => {
     const items: Item[] = [];
     for (const [pointer, entry] of listEntries(body[section], `/${section}`, collector)) {
-      await pacer.turn();
+      await slicer.step();
       const { own, nested } = splitCredentials(section, entry);
       const input = collector.attempt(() => readEntity(section.slice(0, -1) as InputKind, own, pointer));
       const inner = listEntries(nested, `${pointer}/credentials`, collector).flatMap(([at, one]) =>

@@ -1,7 +1,7 @@
 // Reads JSON strictly: what two readers could read differently is refused, and nothing a client sends can block or crash.
 // Must not know what the body means.
+import { createSlicer } from '../../gateway/core/slicer.ts';
 import { AdminError } from '../errors.ts';
-import { createPacer } from './pacer.ts';
 
 /** Deepest nesting of arrays and objects. */
 export const MAX_DEPTH = 64;
@@ -33,19 +33,19 @@ interface Frame {
 }
 
 /**
- * Reads a JSON text in slices of at most 8 ms. Refused: invalid UTF-8, a byte order mark, duplicate keys, keys that reach
+ * Reads a JSON text in slices of a few milliseconds. Refused: invalid UTF-8, a byte order mark, duplicate keys, keys that reach
  * a prototype, lone surrogates, NUL, numbers that a double cannot hold, nesting past 64, more than 1000 members of an object.
  *
  * @throws BODY_MALFORMED with line and column, and the pointer of the value at fault.
  * @see RFC 8259
  */
 export async function readJson(bytes: Uint8Array): Promise<unknown> {
-  const pacer = createPacer();
+  const slicer = createSlicer();
   const reading = new JsonReader(decode(bytes)).read();
   for (;;) {
     const step = reading.next();
     if (step.done) return step.value;
-    await pacer.turn();
+    await slicer.step();
   }
 }
 

@@ -2,6 +2,7 @@
 // Must not parse YAML in this thread.
 import { Worker } from 'node:worker_threads';
 import { AdminError } from '../errors.ts';
+import { createQueue } from '../queue.ts';
 import { readJson } from './json.ts';
 
 /** Longest time the conversion of one document may take, in milliseconds. */
@@ -9,9 +10,11 @@ const CONVERSION_TIMEOUT_MS = 60_000;
 
 /** Most conversions at a time; each is a thread. */
 const MAX_CONVERSIONS = 2;
-const MAX_WAITING = 16;
-const waiting: (() => void)[] = [];
-let running = 0;
+const inTurn = createQueue({
+  atOnce: MAX_CONVERSIONS,
+  maxWaiting: 16,
+  refuse: () => new AdminError('TOO_MANY_WRITES', 'Too many YAML documents are waiting; try again.'),
+});
 
 /**
  * Reads YAML 1.2 (core schema) as strictly as JSON: no custom tags, no duplicate keys, at most 100 aliases.
@@ -32,20 +35,6 @@ export async function readYaml(bytes: Uint8Array): Promise<unknown> {
 /** Shows a value of JSON as YAML. */
 export async function printYaml(value: unknown): Promise<string> {
   return await inTurn(() => convert('print', JSON.stringify(value)));
-}
-
-async function inTurn<T>(task: () => Promise<T>): Promise<T> {
-  if (running >= MAX_CONVERSIONS) {
-    if (waiting.length >= MAX_WAITING) throw new AdminError('TOO_MANY_WRITES', 'Too many YAML documents are waiting.');
-    await new Promise<void>((resolve) => waiting.push(resolve));
-  }
-  running += 1;
-  try {
-    return await task();
-  } finally {
-    running -= 1;
-    waiting.shift()?.();
-  }
 }
 
 function convert(direction: 'parse' | 'print', text: string): Promise<string> {
