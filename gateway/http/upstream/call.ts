@@ -21,6 +21,7 @@ export interface CallOptions {
 export class Call implements UpstreamCall, Borrower<Connection>, Timed, ResponseEvents, SendEvents {
   deadlineMs: number;
   isOver = false;
+  readonly wantsFresh: boolean;
   readonly #request: UpstreamRequest;
   readonly #handler: UpstreamHandler;
   readonly #deadlines: Deadlines;
@@ -33,6 +34,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   constructor({ request, handler, connectMs, deadlines }: CallOptions) {
     this.#request = request;
+    this.wantsFresh = request.isRetry ?? false;
     this.#handler = handler;
     this.#deadlines = deadlines;
     this.#reader = new ResponseReader(request.method, this);
@@ -58,9 +60,9 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#finish()?.close();
   }
 
-  /** Ends as a failure that has nothing to do with a connection. */
-  refuse(cause: Error): void {
-    this.#fail('connect-failed', cause);
+  /** Ends the call before it had a connection: too many wait for one. */
+  refuse(): void {
+    this.#fail('overloaded', new Error('too many requests wait for a connection'));
   }
 
   onOpen(socket: Socket): void {
@@ -69,8 +71,10 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     sendRequest(socket, this.#request, this);
   }
 
-  onProgress(): void {
-    if (!this.isOver && !this.#isPaused) this.deadlineMs = performance.now() + this.#request.idleMs;
+  onProgress(isClientsTurn: boolean): void {
+    if (this.isOver || this.#head) return;
+    // While the client owes bytes the target is not to blame for the silence; the body's own time-out bounds it.
+    this.deadlineMs = isClientsTurn ? Number.POSITIVE_INFINITY : performance.now() + this.#request.idleMs;
   }
 
   onSent(): void {

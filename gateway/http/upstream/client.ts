@@ -30,7 +30,7 @@ export function createUpstreamClient(): UpstreamClient {
       const call = new Call({ request, handler, connectMs: address.connectMs, deadlines });
       if (!pool.borrow(call)) {
         // Not in this turn: the caller does not have the call yet.
-        queueMicrotask(() => call.refuse(new Error('too many requests wait for a connection')));
+        queueMicrotask(() => call.refuse());
       }
       return call;
     },

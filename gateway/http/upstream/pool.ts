@@ -19,6 +19,8 @@ export interface Pooled {
 export interface Borrower<Connection> {
   /** Gave up meanwhile. */
   readonly isOver: boolean;
+  /** Wants a connection that carried nothing yet: one that idled was closed under it before. */
+  readonly wantsFresh: boolean;
   use(connection: Connection): void;
 }
 
@@ -43,15 +45,8 @@ export class Pool<Connection extends Pooled> {
 
   /** Lends a connection, now or when one is free. Gives false when too many wait already. */
   borrow(borrower: Borrower<Connection>): boolean {
-    // The last one used is the warmest, and the others get their chance to grow old and close.
-    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
-      this.#fewestIdle = Math.min(this.#fewestIdle, this.#idle.length);
-      if (idle.isUsable) {
-        borrower.use(idle);
-        return true;
-      }
-      idle.close();
-    }
+    if (borrower.wantsFresh) this.#makeRoom();
+    else if (this.#lendIdle(borrower)) return true;
     if (this.#all.size < this.#limits.maxConnections) {
       this.#lendNew(borrower);
       return true;
@@ -87,6 +82,23 @@ export class Pool<Connection extends Pooled> {
   close(): void {
     this.#waiting.length = 0;
     for (const connection of [...this.#all]) connection.close();
+  }
+
+  #lendIdle(borrower: Borrower<Connection>): boolean {
+    // The last one used is the warmest, and the others get their chance to grow old and close.
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      this.#fewestIdle = Math.min(this.#fewestIdle, this.#idle.length);
+      if (idle.isUsable) {
+        borrower.use(idle);
+        return true;
+      }
+      idle.close();
+    }
+    return false;
+  }
+
+  #makeRoom(): void {
+    if (this.#all.size >= this.#limits.maxConnections) this.#idle[0]?.close();
   }
 
   #lendNew(borrower: Borrower<Connection>): void {

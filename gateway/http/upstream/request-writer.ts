@@ -9,8 +9,8 @@ const LAST_CHUNK = '0\r\n\r\n';
 
 /** Hears how the sending went. */
 export interface SendEvents {
-  /** A part of the body was handed to the system. */
-  onProgress(): void;
+  /** Says whose turn it is: the client's to send more of the body, or the target's to read what is sent. */
+  onProgress(isClientsTurn: boolean): void;
   /** The last byte was handed to the system. */
   onSent(): void;
   /** The body broke off, or was not as long as it said. */
@@ -54,23 +54,20 @@ function sendSource(socket: Socket, request: UpstreamRequest, body: BodySource, 
   const { length } = body;
   const framing = length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`;
   socket.write(`${writeHead(request)}${framing}\r\n\r\n`, 'latin1');
-  const resume = (): void => body.resume();
+  const resume = (): void => {
+    events.onProgress(true);
+    body.resume();
+  };
   let sent = 0;
   socket.on('drain', resume);
+  events.onProgress(true);
   body.start({
     write(chunk) {
       if (socket.destroyed || chunk.length === 0) return true;
       sent += chunk.length;
-      events.onProgress();
-      if (length === undefined) {
-        socket.cork();
-        socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-        socket.write(chunk);
-        const mayGoOn = socket.write('\r\n', 'latin1');
-        socket.uncork();
-        return mayGoOn;
-      }
-      return socket.write(chunk);
+      const mayGoOn = length === undefined ? writeChunk(socket, chunk) : socket.write(chunk);
+      events.onProgress(mayGoOn);
+      return mayGoOn;
     },
     end() {
       socket.off('drain', resume);
@@ -85,4 +82,13 @@ function sendSource(socket: Socket, request: UpstreamRequest, body: BodySource, 
       events.onBodyFailed(error);
     },
   });
+}
+
+function writeChunk(socket: Socket, chunk: Uint8Array): boolean {
+  socket.cork();
+  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+  socket.write(chunk);
+  const mayGoOn = socket.write('\r\n', 'latin1');
+  socket.uncork();
+  return mayGoOn;
 }

@@ -6,7 +6,7 @@ import { InvalidResponse, type ResponseHead, readResponseHead } from './head-par
 /** Largest response head, 1xx ones included each. */
 const MAX_HEAD_BYTES = 64 * 1024;
 /** Most 1xx responses before the final one. */
-const MAX_INFORMATIONAL = 100;
+const MAX_INFORMATIONAL = 1024;
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 
 /** Hears what was read. */
