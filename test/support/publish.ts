@@ -26,7 +26,7 @@ export function makeApi(name: string, changes: Partial<Api> = {}): Api {
     routes: [{ id: randomUUID(), name: 'main', ...route }],
     enabled: true,
     preserveHost: false,
-    timeouts: { connectMs: 1, responseMs: 2, idleMs: 3 },
+    timeouts: { connectMs: 2_000, responseMs: 10_000, idleMs: 10_000 },
     retries: { attempts: 1 },
     ...COMMON,
     ...changes,

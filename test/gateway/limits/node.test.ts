@@ -52,9 +52,8 @@ describe('limits of a node with two workers', function () {
   before(async () => {
     database = await createDatabase();
     origin = await startOrigin();
-    const timeouts = { connectMs: 2_000, responseMs: 10_000, idleMs: 10_000 };
     const limited = (name: string, requests: number, windowSeconds: number) => {
-      const api = makeApi(name, { upstream: origin.url, timeouts });
+      const api = makeApi(name, { upstream: origin.url });
       const config = { limits: [{ requests, windowSeconds }], by: 'ip', store: 'local', onStoreFailure: 'open' };
       return [
         write('api', api),

@@ -67,12 +67,7 @@ describe('node', function () {
   before(async () => {
     database = await createDatabase();
     origin = await startOrigin();
-    await publish(database.url, [
-      write(
-        'api',
-        makeApi('orders', { upstream: origin.url, timeouts: { connectMs: 2_000, responseMs: 10_000, idleMs: 10_000 } }),
-      ),
-    ]);
+    await publish(database.url, [write('api', makeApi('orders', { upstream: origin.url }))]);
     node = await startNode(database.url);
   });
 
