@@ -16,11 +16,11 @@ export function buildTrustTest(ranges: readonly string[]): TrustTest {
   if (ranges.length === 0) return () => false;
   const list = new BlockList();
   for (const range of ranges) {
-    const [address = '', bits] = range.split('/');
+    const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(range) ?? [];
     const family = isIP(address);
     const most = family === 4 ? 32 : 128;
     const prefix = bits === undefined ? most : Number(bits);
-    if (family === 0 || !Number.isInteger(prefix) || prefix < 0 || prefix > most) {
+    if (family === 0 || prefix > most) {
       throw new TypeError(`expected an IP address or CIDR range, got ${range}`);
     }
     list.addSubnet(address, prefix, family === 4 ? 'ipv4' : 'ipv6');
