@@ -3,6 +3,7 @@
 import { readQuery } from '../exchange/query.ts';
 import type { Condition } from '../model.ts';
 import { buildLinearRegExp } from './linear-regexp.ts';
+import { comparablePath } from './path.ts';
 
 /** Is what matching looks at; the same for the router, conditions and explain. */
 export interface MatchRequest {
@@ -57,7 +58,7 @@ export function buildCondition(condition: Condition): FieldTest {
     tests.every((test) => test(request));
 }
 
-/** Is one path of a route, taken apart. `key` is without its mark. */
+/** Is one path of a route, taken apart. `key` is without its mark, in the form that `comparablePath` gives. */
 export type PathPattern =
   | { readonly kind: 'exact'; readonly key: string }
   | { readonly kind: 'prefix'; readonly key: string }
@@ -65,13 +66,14 @@ export type PathPattern =
 
 /** Reads `/prefix`, `=/exact` or `~/regex`. @throws SyntaxError when the expression cannot run in linear time. */
 export function readPathPattern(path: string): PathPattern {
-  if (path.startsWith('=')) return { kind: 'exact', key: path.slice(1) };
+  if (path.startsWith('=')) return { kind: 'exact', key: comparablePath(path.slice(1)) };
   if (path.startsWith('~')) return { kind: 'regex', key: path.slice(1), expression: buildLinearRegExp(path.slice(1)) };
-  return { kind: 'prefix', key: path };
+  return { kind: 'prefix', key: comparablePath(path) };
 }
 
 /** Tests a canonical path. A prefix ends on a segment border: `/a` matches `/a` and `/a/b`, not `/ab`. */
-export function matchesPath(pattern: PathPattern, path: string): boolean {
+export function matchesPath(pattern: PathPattern, canonicalPath: string): boolean {
+  const path = comparablePath(canonicalPath);
   if (pattern.kind === 'exact') return path === pattern.key;
   if (pattern.kind === 'regex') return pattern.expression.test(path);
   if (!path.startsWith(pattern.key)) return false;

@@ -94,6 +94,18 @@ export function readPath(path: string): string {
   return target.path;
 }
 
+/**
+ * Gives the form in which a canonical path is compared with the path of a route: `/%40me` is `/@me`. RFC 3986 tells the two
+ * apart, so each goes upstream as sent, but most servers do not, and the one must not lead past what guards the other.
+ */
+export function comparablePath(path: string): string {
+  if (!path.includes('%')) return path;
+  return path.replace(/%[0-9A-F]{2}/g, (encoded) => {
+    const code = Number.parseInt(encoded.slice(1), 16);
+    return KIND_OF_CODE[code] === PLAIN ? String.fromCharCode(code) : encoded;
+  });
+}
+
 function malformed(detail: string): GatewayError {
   return new GatewayError('REQUEST_MALFORMED', detail);
 }

@@ -2,6 +2,7 @@
 // Must not know plugins, and must cost the same with ten routes and with a hundred thousand.
 import type { Api, Route } from '../model.ts';
 import { buildFieldTests, type FieldTest, type MatchRequest, type PathPattern, readPathPattern } from './match.ts';
+import { comparablePath } from './path.ts';
 
 /** Is one way into a route: the route by one of its paths. A route without paths has one entry with the prefix `/`. */
 export interface RouteEntry {
@@ -46,7 +47,8 @@ function newTable(): HostTable {
  * Finds the route of a request: host exact, then longest wildcard, then any; inside, path exact, then regex, then
  * longest prefix; inside, more header and query fields, then declared methods, then api and route name.
  */
-export function findRoute(router: Router, request: MatchRequest): RouteMatch {
+export function findRoute(router: Router, sent: MatchRequest): RouteMatch {
+  const request = sent.path.includes('%') ? { ...sent, path: comparablePath(sent.path) } : sent;
   const missed: RouteEntry[] = [];
   const { host } = request;
   const exact = router.exactHosts.get(host);

@@ -23,5 +23,9 @@ function stripMatched(entry: RouteEntry, path: string): string {
   const { kind, key } = entry.pattern;
   // A plugin may have rewritten the path to one that no longer matches: `/apiary` must not become `ary`.
   if (kind === 'regex' || !matchesPath(entry.pattern, path)) return path;
-  return path.slice(key.endsWith('/') ? key.length - 1 : key.length);
+  // Counted by segments: what was matched may be longer as sent, where `@` came as `%40`.
+  const segments = key.split('/').length - (key.endsWith('/') ? 2 : 1);
+  let end = 0;
+  for (let count = 0; count < segments && end !== -1; count++) end = path.indexOf('/', end + 1);
+  return end === -1 ? '' : path.slice(end);
 }

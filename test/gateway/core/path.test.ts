@@ -1,7 +1,7 @@
 // The canonical path: what passes byte for byte, what is normalised, what is refused.
 import assert from 'node:assert/strict';
 import { GatewayError } from '../../../gateway/core/errors.ts';
-import { readPath, readRequestTarget, readTarget } from '../../../gateway/core/routing/path.ts';
+import { comparablePath, readPath, readRequestTarget, readTarget } from '../../../gateway/core/routing/path.ts';
 
 const UNCHANGED = [
   '/',
@@ -148,4 +148,20 @@ describe('canonical path', () => {
     }
     assert.ok(accepted > 1000, `only ${accepted} were accepted`);
   });
+});
+
+describe('comparablePath', () => {
+  const FORMS: Readonly<Record<string, string>> = {
+    '/users/@me': '/users/@me',
+    '/users/%40me': '/users/@me',
+    '/a%2Bb%3A%24': '/a+b:$',
+    '/users/%2540me': '/users/%2540me',
+    '/a%20b/%E2%82%AC': '/a%20b/%E2%82%AC',
+  };
+
+  for (const [path, form] of Object.entries(FORMS)) {
+    it(`takes ${path} for ${form}, so that no spelling leads past a route`, () => {
+      assert.equal(comparablePath(path), form);
+    });
+  }
 });

@@ -54,6 +54,37 @@ describe('proxying', () => {
       );
     });
 
+    it('strips what was matched also when it came in another spelling, and keeps the rest as sent', async () => {
+      const origin = await open(startOrigin());
+      const gateway = await publish(`${origin.url}/base`, { routes: [makeRoute({ paths: ['/users/@me', '/dir/'] })] });
+
+      for (const path of ['/users/%40me/a%40b', '/users/%40me', '/users/@me/', '/dir/%40']) {
+        await (await fetch(`${gateway.url}${path}`)).text();
+      }
+
+      assert.deepEqual(
+        origin.seen.map(({ target }) => target),
+        ['/base/a%40b', '/base', '/base/', '/base/%40'],
+      );
+    });
+
+    it('takes an encoded delimiter to the route of the plain one, also by expression', async () => {
+      const origin = await open(startOrigin());
+      const gateway = await publish(`${origin.url}/guarded`, {
+        routes: [makeRoute({ paths: ['/@me', '=/a+b', '~/c:\\d+$'] })],
+      });
+      const api = makeApi({ name: 'open', upstream: `${origin.url}/open`, routes: [makeRoute({ paths: ['/'] })] });
+      await gateway.apply(putAll({ apis: [api] }));
+
+      for (const path of ['/%40me', '/a%2Bb', '/c%3A1', '/%2540me'])
+        await (await fetch(`${gateway.url}${path}`)).text();
+
+      assert.deepEqual(
+        origin.seen.map(({ target }) => target.split('/')[1]),
+        ['guarded', 'guarded', 'guarded', 'open'],
+      );
+    });
+
     it('sends the path whole when the route does not strip it', async () => {
       const origin = await open(startOrigin());
       const gateway = await publish(origin.url, { routes: [makeRoute({ paths: ['/api'], stripPath: false })] });
