@@ -108,6 +108,8 @@ function checkValue(value: string): string {
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
+  // Not hop-by-hop, but CGI makes it HTTP_PROXY, which libraries take for a proxy to use: CVE-2016-5385.
+  'proxy',
   'proxy-connection',
   'proxy-authenticate',
   'proxy-authorization',
@@ -144,6 +146,9 @@ const FORWARDED = new Set([
   'x-cluster-client-ip',
   'x-forwarded',
   'x-original-forwarded-for',
+  // Some frameworks route by these in place of the path that was authorized: CVE-2018-14773.
+  'x-original-url',
+  'x-rewrite-url',
   'x-real-ip',
 ]);
 const IDENTITY = new Set(['x-anonymous-consumer', 'x-authenticated-groups', 'x-authenticated-userid', 'x-userinfo']);

@@ -103,6 +103,7 @@ describe('proxying', () => {
         'GET /api/x HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 6.6.6.6\r\nx_forwarded_for: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n' +
           'X-Real-IP: 6.6.6.6\r\nX-Consumer-Id: root\r\nX-CONSUMER-USERNAME: root\r\nX_Consumer_Id: root\r\nx-consumer_id: root\r\n' +
           'X-Credential-Id: 1\r\nX-Request-Id: forged\r\nX-Userinfo: root\r\nX-Forwarded-Proto: https\r\nKeep-Alive: 5\r\nTE: trailers\r\n' +
+          'Proxy: http://evil\r\nX-Original-URL: /admin\r\nX_Rewrite_URL: /admin\r\n' +
           'Upgrade: h2c\r\nHTTP2-Settings: x\r\nProxy-Authorization: y\r\nVia: 1.0 before\r\nX-Mine: kept\r\nX-Hop: gone\r\n' +
           'Connection: close, X-Hop, Host, X-Forwarded-For, Content-Length\r\n\r\n',
       );
