@@ -35,7 +35,7 @@ const ODD: Readonly<Record<string, readonly [bytes: string, status: number, body
     200,
     'ok',
   ],
-  'early hints without an end': ['HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1000), 502, ''],
+  'early hints without an end': ['HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(5000), 502, ''],
   '204 with a body': ['HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok', 204, ''],
   '304 with a length': ['HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\nETag: "a"\r\n\r\n', 304, ''],
   trailers: [
