@@ -14,7 +14,7 @@ import { createQueue } from './queue.ts';
 import { writeAudit } from './store/audit.ts';
 import { writeChanges } from './store/changes.ts';
 import type { Database, Knex } from './store/database.ts';
-import { lockRevision, readRevision, writeRevision } from './store/publication.ts';
+import { lockRevision, readStanding, type Standing, writeRevision } from './store/publication.ts';
 
 /** Most writes that may wait for the one at work. */
 const MAX_WAITING_WRITES = 256;
@@ -70,30 +70,37 @@ export function createPublisher(options: {
     refuse: () =>
       new AdminError('TOO_MANY_WRITES', 'Too many writes are waiting; try again.', { headers: { 'Retry-After': '1' } }),
   });
-  let known: DocumentState | undefined;
+  let known: Known | undefined;
 
-  // The document in memory is only ever used at the number the database just gave, so it is never stale.
-  async function sync(knex: Knex, revision: number): Promise<DocumentState> {
-    if (known?.revision === revision) return known;
-    const state = await readState(knex, known, revision);
-    if (known === undefined || state.revision !== known.revision) known = state;
+  // The document in memory is only ever used after a look at the database, so it is never stale.
+  async function sync(knex: Knex): Promise<DocumentState> {
+    const before = known;
+    const standing = await readStanding(knex, before?.state.revision ?? 0);
+    const base = before !== undefined && isSameHistory(before, standing) ? before.state : undefined;
+    const state = base?.revision === standing.revision ? base : await readState(knex, base, standing.revision);
+    known = { state, madeAt: state === base ? standing.madeAt : null };
     return state;
   }
 
   return {
     async read() {
-      const revision = await database.run(readRevision);
-      if (known?.revision === revision) return known;
+      const before = known;
+      const standing = await database.run((knex) => readStanding(knex, before?.state.revision ?? 0));
+      if (before?.state.revision === standing.revision && isSameHistory(before, standing)) {
+        if (known === before) known = { state: before.state, madeAt: standing.madeAt };
+        return before.state;
+      }
       return await database.transaction(async (transaction) => {
         await transaction.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        return { value: await sync(transaction, await readRevision(transaction)), isKept: true };
+        return { value: await sync(transaction), isKept: true };
       });
     },
     async publish(change, publishOptions) {
       return await inTurn(async () => {
         let after: DocumentState | undefined;
         const publication = await database.transaction(async (transaction) => {
-          const base = await sync(transaction, await lockRevision(transaction));
+          await lockRevision(transaction);
+          const base = await sync(transaction);
           const draft = new Draft(base, new Date().toISOString());
           const value = await change(draft, transaction);
           const done = await store(transaction, draft, plugins, publishOptions, log);
@@ -103,7 +110,7 @@ export function createPublisher(options: {
         });
         // Only a commit that was confirmed moves the document; after any doubt the next request reads the number anew.
         if (after !== undefined) {
-          known = after;
+          known = { state: after, madeAt: null };
           const { action, actor } = publishOptions;
           const { revision, changes } = publication;
           log.info('published', { revision, action, actor, changes: changes.length });
@@ -112,6 +119,17 @@ export function createPublisher(options: {
       });
     },
   };
+}
+
+interface Known {
+  readonly state: DocumentState;
+  /** When this revision was made, as the database knows it; null = not asked yet. */
+  readonly madeAt: string | null;
+}
+
+/** After a failover or a restore the same number can name another revision; its time tells. */
+function isSameHistory(known: Known, { madeAt }: Standing): boolean {
+  return known.madeAt === null || madeAt === null || known.madeAt === madeAt;
 }
 
 async function readState(knex: Knex, known: DocumentState | undefined, revision: number): Promise<DocumentState> {

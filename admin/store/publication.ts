@@ -21,10 +21,20 @@ export interface NewRevision {
   readonly changes: readonly EntityChange[];
 }
 
-/** Reads the current revision. */
-export async function readRevision(knex: Knex): Promise<number> {
-  const result = await knex.raw('SELECT revision FROM publication');
-  return Number(result.rows[0]?.revision ?? 0);
+/** Says which revision is current, and when the one asked about was made; null = there is no such revision. */
+export interface Standing {
+  readonly revision: number;
+  readonly madeAt: string | null;
+}
+
+/** Reads the current revision, and the time of the revision `number`. */
+export async function readStanding(knex: Knex, number: number): Promise<Standing> {
+  const result = await knex.raw(
+    'SELECT revision, (SELECT created_at::text FROM revisions WHERE number = ?) AS made_at FROM publication',
+    [number],
+  );
+  const [row] = result.rows;
+  return { revision: Number(row?.revision ?? 0), madeAt: row?.made_at ?? null };
 }
 
 /** Reads the current revision and holds off every other writer until the transaction ends. */

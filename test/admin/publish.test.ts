@@ -95,6 +95,21 @@ describe('admin publishing', () => {
     }
   });
 
+  it('reads the document anew when the same number names another revision', async () => {
+    await admin.expect(201, 'PUT', '/v1/apis/lost', { body: UPSTREAM });
+    const before = await admin.revision();
+    await admin.expect(200, 'GET', '/v1/apis/lost');
+
+    // What a failover to a standby leaves that had not heard of the last write, once another was made there.
+    await runSql(
+      admin.database.url,
+      `DELETE FROM apis WHERE name = 'lost';
+       UPDATE revisions SET created_at = created_at + interval '1 second' WHERE number = ${before}`,
+    );
+
+    await admin.expect(404, 'GET', '/v1/apis/lost');
+  });
+
   it('serves after a restart what was acknowledged before', async () => {
     await admin.expect(201, 'PUT', '/v1/upstreams/pool', {
       body: { targets: [{ host: '127.0.0.1', port: 1, weight: 0 }] },
