@@ -20,6 +20,7 @@ export interface CallOptions {
 /** Carries one request to its response. */
 export class Call implements UpstreamCall, Borrower<Connection>, Timed, ResponseEvents, SendEvents {
   deadlineMs: number;
+  slot = -1;
   isOver = false;
   readonly wantsFresh: boolean;
   readonly #request: UpstreamRequest;
