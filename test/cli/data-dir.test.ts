@@ -13,7 +13,8 @@ const HOLDER = fileURLToPath(new URL('./data-dir-holder.js', import.meta.url));
 
 describe('data directory', () => {
   let folder: string;
-  let children: ChildProcess[];
+  /** `ended` listens from the start on: a child that loses ends by itself, at any moment. */
+  let children: { readonly child: ChildProcess; readonly ended: Promise<unknown> }[];
 
   beforeEach(async () => {
     folder = join(await mkdtemp(join(tmpdir(), 'sallyport-dir-')), 'data');
@@ -21,17 +22,15 @@ describe('data directory', () => {
   });
 
   afterEach(async () => {
-    for (const child of children.filter((each) => each.exitCode === null && each.signalCode === null)) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
+    for (const { child } of children) child.kill('SIGKILL');
+    await Promise.all(children.map(({ ended }) => ended));
     await rm(join(folder, '..'), { recursive: true, force: true });
   });
 
   /** Gives 'held' or the error's message, as the child reports it. */
   async function holdInChild(): Promise<{ child: ChildProcess; answer: string }> {
     const child = fork(HOLDER, [folder]);
-    children.push(child);
+    children.push({ child, ended: once(child, 'exit') });
     const [answer] = (await once(child, 'message')) as [string];
     return { child, answer };
   }
