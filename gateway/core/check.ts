@@ -176,8 +176,7 @@ function checkBindings(
   problems: EntityProblem[],
   hasConsumers: boolean,
 ): void {
-  const routeOwners = new Map<string, string>();
-  for (const api of state.apis.values()) for (const route of api.routes) routeOwners.set(route.id, api.id);
+  const routeOwners = findRouteOwners(state);
   const good = goodBindings.get(plugins) ?? new WeakSet<Binding>();
   goodBindings.set(plugins, good);
   const mandatory = new Set<string>();
@@ -202,6 +201,15 @@ function checkBindings(
     checkBinding(binding, plugins, problems);
     if (problems.length === before) good.add(binding);
   }
+}
+
+/** Gives the api of each route; nothing when no binding asks: that spares a walk over all routes at every change. */
+function findRouteOwners(state: DocumentState): ReadonlyMap<string, string> {
+  const owners = new Map<string, string>();
+  const isNeeded = [...state.bindings.values()].some(({ scope }) => scope.route !== undefined);
+  if (!isNeeded) return owners;
+  for (const api of state.apis.values()) for (const route of api.routes) owners.set(route.id, api.id);
+  return owners;
 }
 
 function instanceKey(binding: Binding): string {

@@ -149,6 +149,7 @@ export function createEngine(options: EngineOptions): Engine {
       const compiled = await buildSnapshot(applyUpdate(previous.document, update), previous, {
         plugins,
         lend: (binding) => lend(binding, ports),
+        touchedApis: update.isReset ? undefined : new Set(update.changes.map(({ id }) => id)),
       });
       if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
       const next = new Tenure(compiled.snapshot);

@@ -47,6 +47,8 @@ export interface SnapshotOptions {
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
   /** Lends a binding what it may use, from its set-up to its close. */
   lend(binding: Binding): Loan;
+  /** Ids of the only apis that may differ from those of the snapshot before; absent = any. */
+  readonly touchedApis?: ReadonlySet<string> | undefined;
 }
 
 /** Is the result of compiling: a snapshot, or every reason against it. */
@@ -66,7 +68,7 @@ export async function buildSnapshot(
   const problems = checkDocument(document, options.plugins, { consumers: 'elsewhere' });
   if (problems.length > 0) return { ok: false, problems };
 
-  const router = await buildRouter(document.apis, previous);
+  const router = await buildRouter(document.apis, previous, options.touchedApis);
   const isSameBindings = document.bindings === previous.document.bindings;
   const setUp = isSameBindings
     ? { instances: previous.instances, problems: [] }
@@ -90,11 +92,23 @@ export async function buildSnapshot(
   };
 }
 
-async function buildRouter(apis: ReadonlyMap<string, Api>, previous: Snapshot): Promise<Router> {
+async function buildRouter(
+  apis: ReadonlyMap<string, Api>,
+  previous: Snapshot,
+  touched: ReadonlySet<string> | undefined,
+): Promise<Router> {
   const before = previous.document.apis;
   if (apis === before) return previous.router;
   const slicer = createSlicer();
   const builder = createRouterBuilder(previous.router);
+  if (touched) {
+    for (const id of touched) {
+      const [old, api] = [before.get(id), apis.get(id)];
+      if (old) builder.remove(old);
+      if (api) builder.add(api);
+    }
+    return builder.build();
+  }
   for (const [id, api] of before) {
     if (apis.get(id) !== api) builder.remove(api);
     const pause = slicer.step();
