@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'BODY_INVALID'
   | 'EXPECTATION_FAILED'
   | 'HEADERS_TOO_LARGE'
+  | 'HTTP_VERSION_UNSUPPORTED'
   | 'RATE_LIMITED'
   | 'INTERNAL'
   | 'PLUGIN_FAILED'
@@ -53,6 +54,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   EXPECTATION_FAILED: { status: 417, source: 'client', isRetryable: false, title: 'The expectation cannot be met' },
   HEADERS_TOO_LARGE: { status: 431, source: 'client', isRetryable: false, title: 'The request headers are too large' },
   RATE_LIMITED: { status: 429, source: 'client', isRetryable: true, title: 'The rate limit is exceeded' },
+  HTTP_VERSION_UNSUPPORTED: {
+    status: 505,
+    source: 'client',
+    isRetryable: false,
+    title: 'The HTTP version is not supported',
+  },
   INTERNAL: { status: 500, source: 'gateway', isRetryable: false, title: 'The gateway failed' },
   PLUGIN_FAILED: { status: 500, source: 'gateway', isRetryable: false, title: 'A plugin failed' },
   PLUGIN_TIMEOUT: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin took too long' },

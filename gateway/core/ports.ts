@@ -8,7 +8,8 @@ export type { Clock, CredentialFinder, Limits, Logger, Metrics } from './plugin.
 export interface BodySink {
   /** Gives false when the source should pause until the sink calls `resume` on it. */
   write(chunk: Uint8Array): boolean;
-  end(): void;
+  /** `trailers`: name, value, name, value ... as sent; undefined = none came. */
+  end(trailers?: readonly string[]): void;
   /** Ends early: the peer broke off or the body is malformed; a `GatewayError` says what to answer. */
   fail(error: Error): void;
 }
@@ -19,11 +20,29 @@ export interface BodySource {
   readonly length: number | undefined;
   /** Bytes given to the sink so far. */
   readonly bytesRead: number;
+  /** The sender waits for leave to send, which `start` gives. @see RFC 9110 section 10.1.1 */
+  readonly expectsContinue: boolean;
   start(sink: BodySink): void;
   pause(): void;
   resume(): void;
   /** Reads the rest within bounds and throws it away, or closes the connection. */
   discard(): void;
+}
+
+/**
+ * Is one side of an upgraded connection: bytes both ways, each half closed alone. The sink's `end` says that the peer closed
+ * its half, its `fail` that the connection broke.
+ */
+export interface Tunnel {
+  start(sink: BodySink): void;
+  pause(): void;
+  resume(): void;
+  /** Gives false when the caller should wait for `onDrain`. */
+  write(chunk: Uint8Array): boolean;
+  onDrain(callback: () => void): void;
+  /** Closes our half. */
+  end(): void;
+  abort(): void;
 }
 
 /** Is one request as a listener read it: the grammar is checked, nothing is interpreted. */
@@ -35,6 +54,8 @@ export interface IncomingRequest {
   /** name, value, name, value ... as sent. */
   readonly rawHeaders: readonly string[];
   readonly body: BodySource | undefined;
+  /** Protocols that the client asks to switch to, as sent; undefined = none. @see RFC 9110 section 7.8 */
+  readonly upgrade: string | undefined;
   readonly remoteAddress: string;
   readonly localPort: number;
   readonly isTls: boolean;
@@ -42,11 +63,16 @@ export interface IncomingRequest {
 
 /** Writes one response. `headers` is name, value, name, value ...; framing headers are the listener's own affair. */
 export interface OutgoingResponse {
+  /** Sends a 1xx response before the final one; may be left out when the client is slow or speaks HTTP/1.0. */
+  writeInformational(status: number, headers: readonly string[]): void;
   /** Writes the head. `bodyLength` undefined = unknown, 0 = no body. */
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void;
   /** Gives false when the caller should wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
-  end(): void;
+  /** `trailers` are left out where the client did not say that it reads them. */
+  end(trailers?: readonly string[]): void;
+  /** Answers 101 in place of `writeHead` and gives the connection. Only when the request asks for an upgrade. */
+  switchProtocols(headers: readonly string[]): Tunnel;
   /** Breaks the connection so that the client sees an aborted message, never a short one that looks whole. */
   abort(): void;
   /** Asks to close the connection after this response. Call before `writeHead`. */
@@ -68,9 +94,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Names how targets are spoken to: HTTP/1.1 or HTTP/2, in clear or over TLS. */
+export type UpstreamProtocol = 'http' | 'https' | 'h2c' | 'h2';
+
 /** Is where a try goes. The key of a connection pool is all of it; the same object is passed for the same address. */
 export interface TargetAddress {
-  readonly protocol: 'http' | 'https';
+  readonly protocol: UpstreamProtocol;
   readonly host: string;
   readonly port: number;
   readonly connectMs: number;
@@ -87,6 +116,10 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | BodySource | undefined;
   readonly responseMs: number;
   readonly idleMs: number;
+  /** Monotonic milliseconds when the whole try must be over; absent = only the bounds above hold. */
+  readonly deadlineMs?: number | undefined;
+  /** Protocols to ask for; such a request has no body. */
+  readonly upgrade?: string | undefined;
   /** Says that a kept-alive connection was closed under this request once: it wants one that carried nothing yet. */
   readonly isRetry?: boolean;
 }
@@ -98,18 +131,26 @@ export type UpstreamFailure =
   | 'reset-before-response'
   | 'response-timeout'
   | 'idle-timeout'
+  | 'deadline-exceeded'
   | 'broken-response'
   | 'invalid-response'
   | 'request-aborted'
   | 'invalid-request'
   | 'overloaded';
 
-/** Hears what a target answers. Calls come in this order: `onHead`, `onChunk`*, then `onEnd` or `onError`. */
+/**
+ * Hears what a target answers. Calls come in this order: `onInformational`*, `onHead`, `onChunk`*, then `onEnd` or `onError`;
+ * or `onUpgrade` in place of `onHead` and all that follows.
+ */
 export interface UpstreamHandler {
+  /** A 1xx response but 100 and 101. */
+  onInformational(status: number, rawHeaders: readonly string[]): void;
+  /** The target switches protocols; what goes wrong from here on is told to the tunnel's sink. */
+  onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void;
   onHead(status: number, rawHeaders: readonly string[]): void;
   /** Gives false when the connection should pause until `resume`. */
   onChunk(chunk: Uint8Array): boolean;
-  onEnd(): void;
+  onEnd(trailers?: readonly string[]): void;
   /** `wasReused`: the failure hit a kept-alive connection that may have been closed before the request came. */
   onError(failure: UpstreamFailure, cause: Error, wasReused: boolean): void;
 }

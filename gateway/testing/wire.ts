@@ -61,6 +61,7 @@ export function fakeIncoming(options: RequestOptions): IncomingRequest {
     body: options.body === undefined ? undefined : fakeBody(options.body),
     remoteAddress: options.clientIp ?? FAKE_CLIENT_IP,
     localPort: scheme === 'https' ? 443 : 80,
+    upgrade: undefined,
     isTls: scheme === 'https',
   };
 }
@@ -70,6 +71,7 @@ function fakeBody(body: BodyInput): BodySource {
   let bytesRead = 0;
   return {
     length: Buffer.concat(chunks).length,
+    expectsContinue: false,
     get bytesRead() {
       return bytesRead;
     },
@@ -98,6 +100,10 @@ export function fakeOutgoing(): { readonly outgoing: OutgoingResponse; readonly 
     resolve({ status, headers, bytes: Buffer.concat(chunks) });
   };
   const outgoing: OutgoingResponse = {
+    writeInformational() {},
+    switchProtocols() {
+      throw new TypeError('the kit does not switch protocols');
+    },
     writeHead(sentStatus, lines) {
       status = sentStatus;
       headers = readLines(lines);

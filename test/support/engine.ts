@@ -7,7 +7,7 @@ import type { Change } from '../../gateway/core/model.ts';
 import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import type { CredentialFinder, Logger, Plugin, Stage } from '../../gateway/core/plugin.ts';
 import type { Ports } from '../../gateway/core/ports.ts';
-import { createNodeListener } from '../../gateway/http/node-listener.ts';
+import { createListener } from '../../gateway/http/listener.ts';
 import { createUpstreamClient } from '../../gateway/http/upstream/client.ts';
 import { createLocalLimits } from '../../gateway/limits/local-limits.ts';
 import { createMetrics } from '../../gateway/ops/metrics.ts';
@@ -49,7 +49,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const ports = buildPorts(log, reopeners, options);
   const plugins = new Map((options.plugins ?? []).map((plugin) => [plugin.manifest.name, plugin]));
   const engine = createEngine({ ports, plugins, trustedProxies: options.trustedProxies ?? [] });
-  const listener = createNodeListener({
+  const listener = createListener({
     host: '127.0.0.1',
     port: 0,
     limits: {

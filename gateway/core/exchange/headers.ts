@@ -161,6 +161,11 @@ function isForwarded(name: string): boolean {
   return name.startsWith('x-forwarded-') || FORWARDED.has(name);
 }
 
+/** Says whether a field, in lower case, belongs to one hop or is the gateway's to write: what others may not pass through it. */
+export function isReserved(name: string): boolean {
+  return HOP_BY_HOP.has(name) || OWN_FIELDS.has(name) || isIdentity(name) || isForwarded(name);
+}
+
 /** Is what the gateway must know of a request's head, found in one pass. */
 export interface RequestHead {
   readonly headers: Headers;

@@ -10,7 +10,7 @@ import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeOwnHeaders } from './client.ts';
 import type { ExchangeState } from './exchange.ts';
 import { type Headers, OWN_FIELDS, readHost } from './headers.ts';
-import { transformBody } from './request-body.ts';
+import { filterTrailers, transformBody } from './request-body.ts';
 
 /** Is what an outgoing request is written from. */
 export interface Outbound {
@@ -32,6 +32,7 @@ export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodyS
     target: targetOf(outbound),
     headersFor: (target) => headersFor(outbound, host, target),
     body,
+    upgrade: outbound.incoming.upgrade,
     connectMs: timeouts.connectMs,
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
@@ -73,7 +74,9 @@ export function buildOutgoingBody(
 ): Uint8Array | BodySource | undefined {
   const steps = chain.requestChunk;
   const whole = walk.exchange.request.body;
-  if (steps.length === 0) return whole ?? source;
+  // Only a chunked body can have trailers.
+  const safe = source && source.length === undefined ? filterTrailers(source) : source;
+  if (steps.length === 0) return whole ?? safe;
   if (whole) return runChunkSteps(walk, steps, whole, true) ?? new Uint8Array(0);
-  return source && transformBody(source, (chunk, last) => runChunkSteps(walk, steps, chunk, last), onFailure);
+  return safe && transformBody(safe, (chunk, last) => runChunkSteps(walk, steps, chunk, last), onFailure);
 }

@@ -1,7 +1,7 @@
 // The first moments of a request: read its head, find its route, make its exchange.
 // Must not run plugins or answer: what is wrong is handed on as the refusal of the run.
 
-import type { EngineContext } from '../engine.ts';
+import type { EngineContext, Lease } from '../engine.ts';
 import { GatewayError } from '../errors.ts';
 import type { Chain } from '../pipeline.ts';
 import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
@@ -16,6 +16,24 @@ import { collectBody } from './request-body.ts';
 import { Run } from './run.ts';
 
 const NO_API = { id: '', name: '' };
+
+/** Is what is known of a request before its first hook runs. */
+export interface RunStart {
+  readonly context: EngineContext;
+  readonly lease: Lease;
+  readonly incoming: IncomingRequest;
+  readonly outgoing: OutgoingResponse;
+  readonly exchange: ExchangeState;
+  readonly chain: Chain;
+  readonly client: ClientFacts;
+  /** Monotonic milliseconds when the head was read. */
+  readonly beganMs: number;
+  /** The route; undefined when the answer is an error already. */
+  readonly entry: RouteEntry | undefined;
+  /** Ends the request with this answer, unless a hook up to stage protect answers (a CORS preflight, say). */
+  readonly refusal: GatewayError | undefined;
+}
+
 interface Received {
   readonly head: RequestHead;
   readonly host: string;

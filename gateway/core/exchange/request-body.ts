@@ -2,6 +2,7 @@
 // Must not hold more than it was allowed to.
 import { GatewayError } from '../errors.ts';
 import type { BodySink, BodySource } from '../ports.ts';
+import { readTrailers } from './trailers.ts';
 
 /**
  * Collects a body.
@@ -52,6 +53,7 @@ export function transformBody(
 ): BodySource {
   return {
     length: undefined,
+    expectsContinue: source.expectsContinue,
     get bytesRead() {
       return source.bytesRead;
     },
@@ -70,10 +72,31 @@ export function transformBody(
       };
       source.start({
         write: (chunk) => pass(chunk, false),
-        end: () => {
+        end: (trailers) => {
           pass(new Uint8Array(0), true);
-          if (!hasFailed) sink.end();
+          if (!hasFailed) sink.end(trailers);
         },
+        fail: (error) => sink.fail(error),
+      });
+    },
+    pause: () => source.pause(),
+    resume: () => source.resume(),
+    discard: () => source.discard(),
+  };
+}
+
+/** Wraps a chunked body so that only such trailers go on as may. */
+export function filterTrailers(source: BodySource): BodySource {
+  return {
+    length: undefined,
+    expectsContinue: source.expectsContinue,
+    get bytesRead() {
+      return source.bytesRead;
+    },
+    start(sink: BodySink) {
+      source.start({
+        write: (chunk) => sink.write(chunk),
+        end: (trailers) => sink.end(trailers && readTrailers(trailers)),
         fail: (error) => sink.fail(error),
       });
     },

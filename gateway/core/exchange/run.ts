@@ -1,39 +1,23 @@
 // The life of one request: route, walk the hooks, forward, stream back, log. One object per request.
 // Must not hold what outlives the request.
 
-import type { EngineContext, Lease } from '../engine.ts';
 import { GatewayError } from '../errors.ts';
 import { type Chain, runChunkSteps, runLogSteps, runResponseSteps, runSteps, type Walk } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
-import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
-import type { RouteEntry } from '../routing/router.ts';
+import type { Tunnel } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
 import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
 import { buildProblem, toGatewayError } from './answers.ts';
-import type { ClientFacts } from './client.ts';
 import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
+import type { RunStart } from './receive.ts';
+import { readResponse, then, toLines, writeResponseHead } from './response-head.ts';
+import { readTrailers } from './trailers.ts';
+import { findProtocol, splice } from './tunnel.ts';
 
 const NO_BYTES = new Uint8Array(0);
-
-/** Is what the engine found out before the first hook runs. */
-export interface RunStart {
-  readonly context: EngineContext;
-  readonly lease: Lease;
-  readonly incoming: IncomingRequest;
-  readonly outgoing: OutgoingResponse;
-  readonly exchange: ExchangeState;
-  readonly chain: Chain;
-  readonly client: ClientFacts;
-  /** Monotonic milliseconds when the head was read. */
-  readonly beganMs: number;
-  /** The route; undefined when the answer is an error already. */
-  readonly entry: RouteEntry | undefined;
-  /** Ends the request with this answer, unless a hook up to stage protect answers (a CORS preflight, say). */
-  readonly refusal: GatewayError | undefined;
-}
 
 /** Carries one request to its end. */
 export class Run implements ForwardHandler, Walk {
@@ -48,6 +32,7 @@ export class Run implements ForwardHandler, Walk {
   #isWaiting = false;
   #held: Uint8Array[] = [];
   #hasEnded = false;
+  #trailers: readonly string[] | undefined;
 
   constructor(start: RunStart) {
     this.#start = start;
@@ -100,10 +85,9 @@ export class Run implements ForwardHandler, Walk {
 
   #send(): void {
     if (this.isSettled) return;
-    const { context, entry, incoming } = this.#start;
+    const { context, entry, incoming, client } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
-    const { client } = this.#start;
     const { exchange } = this;
     const { ports } = context;
     const body = buildOutgoingBody(this, this.#chain, incoming.body, (error) => this.#fail(error));
@@ -119,40 +103,61 @@ export class Run implements ForwardHandler, Walk {
     tally.target = `${target.host}:${target.port}`;
   }
 
+  onInformational(status: number, rawHeaders: readonly string[]): void {
+    if (this.#phase !== 'request') return;
+    this.#start.outgoing.writeInformational(status, toLines(readResponseHeaders(rawHeaders).headers));
+  }
+
   onHead(status: number, rawHeaders: readonly string[]): void {
-    this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
     this.#guard(() => {
-      const { headers, length } = readResponseHeaders(rawHeaders);
-      headers.append('Via', '1.1 sallyport');
-      this.exchange.response = { status, headers, source: 'upstream', body: undefined };
+      const length = this.#takeHead(status, rawHeaders);
       const bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
       return this.#walkResponse(() => this.#writeUpstreamHead(bodyLength));
     });
   }
 
+  onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {
+    this.#guard(() => {
+      this.#takeHead(101, rawHeaders);
+      const protocol = findProtocol(rawHeaders, this.#start.incoming.upgrade ?? '');
+      return this.#walkResponse(() => this.#switch(protocol, tunnel));
+    });
+  }
+
+  #takeHead(status: number, rawHeaders: readonly string[]): number | undefined {
+    this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
+    const { response, length } = readResponse(status, rawHeaders);
+    this.exchange.response = response;
+    return length;
+  }
+
+  #switch(protocol: string, tunnel: Tunnel): void {
+    const { response, tally } = this.exchange;
+    if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
+    this.#phase = 'streaming';
+    const lines = [...toLines(response.headers), 'Upgrade', protocol];
+    splice(this.#start.outgoing.switchProtocols(lines), tunnel, tally);
+  }
+
+  /** Sends what a response hook put in the place of the upstream's answer, if one did: that is of no use any more. */
+  #hasReplaced(response: ResponseState): boolean {
+    if (response.source !== 'gateway') return false;
+    this.#forward?.abort();
+    this.#writeOwn(response.body ?? NO_BYTES);
+    return true;
+  }
+
   #writeUpstreamHead(length: number | undefined): void {
     const { response } = this.exchange;
-    if (!response || this.#phase === 'over') return;
-    if (response.source === 'gateway') {
-      // A response hook replaced the answer, so the upstream's is of no use any more.
-      this.#forward?.abort();
-      this.#writeOwn(response.body ?? NO_BYTES);
-      return;
-    }
+    if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
     this.#writeHead(response, length);
     for (const chunk of this.#held.splice(0)) this.#writeChunk(chunk);
-    if (this.#hasEnded) this.onEnd();
+    if (this.#hasEnded) this.onEnd(this.#trailers);
     else this.#forward?.resume();
   }
 
-  #writeHead({ status, headers }: ResponseState, length: number | undefined): void {
-    // Anything else a plugin may set is no end of an exchange: a client would wait for another head after a 1xx.
-    if (!Number.isInteger(status) || status < 200 || status > 999) {
-      throw new GatewayError('PLUGIN_FAILED', 'a plugin set a status that no response can have');
-    }
-    const lines: string[] = [];
-    headers.writeTo(lines);
-    this.#start.outgoing.writeHead(status, lines, length);
+  #writeHead(response: ResponseState, length: number | undefined): void {
+    writeResponseHead(this.#start.outgoing, response, length);
     this.#phase = 'streaming';
   }
 
@@ -186,9 +191,10 @@ export class Run implements ForwardHandler, Walk {
     }
   }
 
-  onEnd(): void {
+  onEnd(trailers?: readonly string[]): void {
     if (this.#isWaiting) {
       this.#hasEnded = true;
+      this.#trailers = trailers;
       return;
     }
     const { outgoing } = this.#start;
@@ -196,7 +202,7 @@ export class Run implements ForwardHandler, Walk {
       const last = this.#passChunk(NO_BYTES, true);
       if (last && last.length > 0) outgoing.write(last);
     }
-    if (this.#phase !== 'over') outgoing.end();
+    if (this.#phase !== 'over') outgoing.end(trailers && readTrailers(trailers));
   }
 
   onError(error: GatewayError): void {
@@ -262,7 +268,7 @@ export class Run implements ForwardHandler, Walk {
     this.#forward?.abort();
     this.#isWaiting = false;
     if (this.#phase === 'streaming') {
-      this.#abort(known);
+      this.#start.outgoing.abort();
       return;
     }
     const answer = buildProblem(known, this.exchange.id);
@@ -275,11 +281,6 @@ export class Run implements ForwardHandler, Walk {
     this.#guard(() => this.#answer(answer));
   }
 
-  #abort(error: GatewayError): void {
-    this.exchange.tally.errorCode ??= error.code;
-    this.#start.outgoing.abort();
-  }
-
   #finish(isComplete: boolean): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
@@ -287,14 +288,10 @@ export class Run implements ForwardHandler, Walk {
     this.#forward?.abort();
     const { tally } = this.exchange;
     tally.isComplete = isComplete;
-    tally.requestBytes = incoming.body?.bytesRead ?? 0;
+    if (incoming.body) tally.requestBytes = incoming.body.bytesRead;
     tally.totalMs = context.ports.clock.monotonicMs() - beganMs;
     runLogSteps(this, this.#chain.log);
     context.count(this.exchange.response?.status ?? 0);
     lease.release();
   }
-}
-
-function then(waiting: MaybePromise<void>, next: () => MaybePromise<void>): MaybePromise<void> {
-  return waiting ? waiting.then(next) : next();
 }

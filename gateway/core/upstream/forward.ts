@@ -5,6 +5,7 @@ import type {
   BodySource,
   Clock,
   TargetAddress,
+  Tunnel,
   UpstreamCall,
   UpstreamClient,
   UpstreamFailure,
@@ -21,6 +22,8 @@ export interface ForwardRequest {
   /** Gives the header lines for a target, Host included. */
   headersFor(target: TargetState): readonly string[];
   readonly body: Uint8Array | BodySource | undefined;
+  /** Protocols to ask for; undefined = none. */
+  readonly upgrade: string | undefined;
   readonly connectMs: number;
   readonly responseMs: number;
   readonly idleMs: number;
@@ -31,9 +34,11 @@ export interface ForwardRequest {
 export interface ForwardHandler {
   /** Is called before each try. */
   onTry(target: TargetState): void;
+  onInformational(status: number, rawHeaders: readonly string[]): void;
   onHead(status: number, rawHeaders: readonly string[]): void;
+  onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void;
   onChunk(chunk: Uint8Array): boolean;
-  onEnd(): void;
+  onEnd(trailers?: readonly string[]): void;
   /** May come after `onHead`. */
   onError(error: GatewayError): void;
 }
@@ -44,6 +49,7 @@ const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
   'reset-before-response': 'UPSTREAM_BROKEN',
   'response-timeout': 'UPSTREAM_TIMEOUT',
   'idle-timeout': 'UPSTREAM_TIMEOUT',
+  'deadline-exceeded': 'UPSTREAM_TIMEOUT',
   'broken-response': 'UPSTREAM_BROKEN',
   'invalid-response': 'UPSTREAM_INVALID_RESPONSE',
   'request-aborted': 'REQUEST_MALFORMED',
@@ -57,6 +63,7 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'reset-before-response': 'the upstream closed the connection before it answered',
   'response-timeout': 'the upstream did not answer in time',
   'idle-timeout': 'the upstream fell silent',
+  'deadline-exceeded': 'the request took too long in all',
   'broken-response': 'the upstream broke off its response',
   'invalid-response': 'the upstream sent something that is not a valid HTTP response',
   'request-aborted': 'the request body broke off',
@@ -109,6 +116,7 @@ export class Forward implements UpstreamHandler {
         body: request.body,
         responseMs: request.responseMs,
         idleMs: request.idleMs,
+        upgrade: request.upgrade,
         isRetry: this.#wasStale,
       },
       this,
@@ -126,21 +134,38 @@ export class Forward implements UpstreamHandler {
     this.#call?.abort();
   }
 
+  onInformational(status: number, rawHeaders: readonly string[]): void {
+    if (this.#isOver) return;
+    // Part of an answer is out: another target's must not follow it.
+    this.#hasHead = true;
+    this.#handler.onInformational(status, rawHeaders);
+  }
+
   onHead(status: number, rawHeaders: readonly string[]): void {
     if (this.#isOver) return;
+    this.#answered();
+    this.#handler.onHead(status, rawHeaders);
+  }
+
+  onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {
+    if (this.#isOver) return;
+    this.#answered();
+    this.#handler.onUpgrade(rawHeaders, tunnel);
+  }
+
+  #answered(): void {
     this.#hasHead = true;
     if (this.#target) this.#request.balancer.report(this.#target, true, this.#clock.monotonicMs());
-    this.#handler.onHead(status, rawHeaders);
   }
 
   onChunk(chunk: Uint8Array): boolean {
     return this.#isOver || this.#handler.onChunk(chunk);
   }
 
-  onEnd(): void {
+  onEnd(trailers?: readonly string[]): void {
     if (this.#isOver) return;
     this.#release();
-    this.#handler.onEnd();
+    this.#handler.onEnd(trailers);
   }
 
   onError(failure: UpstreamFailure, cause: Error, wasReused: boolean): void {

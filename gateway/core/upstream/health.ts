@@ -114,7 +114,12 @@ function readStatus(target: TargetState, check: ActiveHealthCheck, client: Upstr
           if (bytes > MAX_ANSWER_BYTES) giveUp();
           return true;
         },
-        onEnd: end,
+        onEnd: () => end(),
+        onInformational() {},
+        onUpgrade(_headers, tunnel) {
+          tunnel.abort();
+          reject(new Error('the target switched protocols'));
+        },
         onError(_failure, cause) {
           end();
           reject(cause);

@@ -2,11 +2,12 @@
 // Must not retry: it says how far it came.
 import type { Socket } from 'node:net';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from '../../core/ports.ts';
+import type { Deadlines, Timed } from '../message/deadlines.ts';
+import { SocketTunnel } from '../message/socket-tunnel.ts';
 import type { Connection } from './connection.ts';
-import type { Deadlines, Timed } from './deadlines.ts';
 import type { ResponseHead } from './head-parser.ts';
 import type { Borrower } from './pool.ts';
-import { type SendEvents, sendRequest } from './request-writer.ts';
+import { type SendEvents, type Sending, sendRequest } from './request-writer.ts';
 import { type ResponseEvents, ResponseReader } from './response-reader.ts';
 
 /** Is what a call is made of. */
@@ -28,7 +29,10 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   readonly #deadlines: Deadlines;
   readonly #reader: ResponseReader;
   #connection: Connection | undefined;
+  #sending: Sending | undefined;
   #head: ResponseHead | undefined;
+  #trailers: readonly string[] | undefined;
+  #tunnel: SocketTunnel | undefined;
   #isSent = false;
   #isPaused = false;
   #hasEnded = false;
@@ -38,9 +42,9 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.wantsFresh = request.isRetry ?? false;
     this.#handler = handler;
     this.#deadlines = deadlines;
-    this.#reader = new ResponseReader(request.method, this);
+    this.#reader = new ResponseReader(request.method, request.upgrade !== undefined, this);
     // Waiting for a connection counts as connecting: to the client it is the same.
-    this.deadlineMs = performance.now() + connectMs;
+    this.deadlineMs = this.#within(connectMs);
     deadlines.watch(this);
   }
 
@@ -52,7 +56,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   resume(): void {
     if (this.isOver || !this.#isPaused) return;
     this.#isPaused = false;
-    this.deadlineMs = performance.now() + this.#request.idleMs;
+    this.deadlineMs = this.#within(this.#request.idleMs);
     this.#connection?.socket.resume();
   }
 
@@ -68,19 +72,19 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   onOpen(socket: Socket): void {
     if (this.isOver) return;
-    this.deadlineMs = performance.now() + this.#request.idleMs;
-    sendRequest(socket, this.#request, this);
+    this.deadlineMs = this.#within(this.#request.idleMs);
+    this.#sending = sendRequest(socket, this.#request, this);
   }
 
   onProgress(isClientsTurn: boolean): void {
     if (this.isOver || this.#head) return;
     // While the client owes bytes the target is not to blame for the silence; the body's own time-out bounds it.
-    this.deadlineMs = isClientsTurn ? Number.POSITIVE_INFINITY : performance.now() + this.#request.idleMs;
+    this.deadlineMs = this.#within(isClientsTurn ? Number.POSITIVE_INFINITY : this.#request.idleMs);
   }
 
   onSent(): void {
     this.#isSent = true;
-    if (!this.#head && !this.isOver) this.deadlineMs = performance.now() + this.#request.responseMs;
+    if (!this.#head && !this.isOver) this.deadlineMs = this.#within(this.#request.responseMs);
   }
 
   onBodyFailed(error: Error): void {
@@ -91,6 +95,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     try {
       const rest = this.#reader.read(bytes);
       if (this.#hasEnded) this.#complete(rest);
+      else if (this.#head?.status === 101) this.#switch(this.#head, rest);
     } catch (error) {
       this.#fail(
         this.#head ? 'broken-response' : 'invalid-response',
@@ -99,24 +104,31 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     }
   }
 
+  onInformational(head: ResponseHead): void {
+    if (head.status === 101) this.#head = head;
+    else if (head.status === 100) this.#sending?.proceed();
+    else if (!this.isOver) this.#handler.onInformational(head.status, head.rawHeaders);
+  }
+
   onHead(head: ResponseHead): void {
     this.#head = head;
-    this.deadlineMs = performance.now() + this.#request.idleMs;
+    this.deadlineMs = this.#within(this.#request.idleMs);
     if (!this.isOver) this.#handler.onHead(head.status, head.rawHeaders);
   }
 
   onBody(bytes: Buffer): void {
     if (this.isOver) return;
-    this.deadlineMs = performance.now() + this.#request.idleMs;
+    this.deadlineMs = this.#within(this.#request.idleMs);
     if (this.#handler.onChunk(bytes) || this.isOver || this.#isPaused) return;
     this.#isPaused = true;
     // Whoever does not read must not blame the target for the silence.
-    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.deadlineMs = this.#within(Number.POSITIVE_INFINITY);
     this.#connection?.socket.pause();
   }
 
-  onEnd(): void {
+  onEnd(trailers: readonly string[] | undefined): void {
     this.#hasEnded = true;
+    this.#trailers = trailers;
   }
 
   onPeerEnd(): void {
@@ -126,14 +138,19 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   onConnectionFailed(error: Error): void {
     if (this.isOver) return;
-    if (!this.#connection?.isOpen) this.#fail('connect-failed', error);
+    // The tunnel's sink has heard it.
+    if (this.#tunnel) this.#finish();
+    else if (!this.#connection?.isOpen) this.#fail('connect-failed', error);
     else if (this.#head || this.#reader.hasBegun) this.#fail('broken-response', error);
     else this.#fail('reset-before-response', error);
   }
 
   expire(): void {
     const cause = new Error('the time is over');
-    if (!this.#connection?.isOpen) this.#fail('connect-timeout', cause);
+    if (this.#tunnel) this.#tunnel.abort();
+    else if (performance.now() >= (this.#request.deadlineMs ?? Number.POSITIVE_INFINITY)) {
+      this.#fail('deadline-exceeded', cause);
+    } else if (!this.#connection?.isOpen) this.#fail('connect-timeout', cause);
     else if (this.#head || !this.#isSent) this.#fail('idle-timeout', cause);
     else this.#fail('response-timeout', cause);
   }
@@ -148,7 +165,28 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     const isReusable = isClean && this.#isSent && head?.isKeptAlive === true;
     if (this.#isPaused) connection?.socket.resume();
     connection?.release(isReusable, head?.keepAliveSeconds);
-    this.#handler.onEnd();
+    this.#handler.onEnd(this.#trailers);
+  }
+
+  /** Gives the connection away: it speaks another protocol from here on, and never comes back to the pool. */
+  #switch(head: ResponseHead, rest: Buffer | undefined): void {
+    if (this.isOver || !this.#connection) return;
+    const tunnel = new SocketTunnel(this.#connection.socket, {
+      onActivity: () => {
+        this.deadlineMs = this.#within(this.#request.idleMs);
+      },
+    });
+    this.#tunnel = tunnel;
+    this.#connection.hand(tunnel);
+    if (rest) tunnel.take(rest);
+    this.#handler.onUpgrade(head.rawHeaders, tunnel);
+  }
+
+  /** Gives the deadline that is so far away, or that of the whole try when it comes first. */
+  #within(ms: number): number {
+    const deadlineMs = performance.now() + ms;
+    const last = this.#request.deadlineMs;
+    return last !== undefined && last < deadlineMs ? last : deadlineMs;
   }
 
   #fail(failure: UpstreamFailure, cause: Error): void {

@@ -1,14 +1,15 @@
 // Sends requests to targets over HTTP/1.1: our own, strict in what it takes for a response.
 // Must not retry, redirect or decode: one try, bytes as they are.
 import type { TargetAddress, UpstreamClient } from '../../core/ports.ts';
+import { Deadlines } from '../message/deadlines.ts';
 import { Call } from './call.ts';
 import { Connection } from './connection.ts';
-import { Deadlines } from './deadlines.ts';
 import { Pool, type PoolLimits } from './pool.ts';
 
 const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
 /** How often connections that were not needed since the last look are closed. */
 const TRIM_MS = 60_000;
+const DEADLINE_TICK_MS = 20;
 
 type Pools = Map<string, Pool<Connection>>;
 
@@ -17,7 +18,7 @@ export function createUpstreamClient(): UpstreamClient {
   const pools: Pools = new Map();
   // Spares most requests the making of a key.
   const byAddress = new WeakMap<TargetAddress, Pool<Connection>>();
-  const deadlines = new Deadlines();
+  const deadlines = new Deadlines(DEADLINE_TICK_MS);
   const trimmer = setInterval(() => trim(pools), TRIM_MS);
   trimmer.unref();
   return {

@@ -3,6 +3,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TargetAddress } from '../../core/ports.ts';
+import type { SocketTunnel } from '../message/socket-tunnel.ts';
 import type { Call } from './call.ts';
 import type { Pooled } from './pool.ts';
 
@@ -24,6 +25,7 @@ export class Connection implements Pooled {
   /** Requests carried whole. */
   #served = 0;
   #call: Call | undefined;
+  #tunnel: SocketTunnel | undefined;
   #isOpen = false;
   #isClosed = false;
   #idleSinceMs = 0;
@@ -34,7 +36,7 @@ export class Connection implements Pooled {
     this.socket = open(address);
     this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
     this.socket.on('data', (bytes) => this.#read(bytes));
-    this.socket.on('end', () => this.#call?.onPeerEnd());
+    this.socket.on('end', () => this.#ended());
     this.socket.on('error', (error) => this.#fail(error));
     this.socket.on('close', () => this.#fail(new Error('the connection closed')));
   }
@@ -56,6 +58,11 @@ export class Connection implements Pooled {
   carry(call: Call): void {
     this.#call = call;
     if (this.#isOpen) call.onOpen(this.socket);
+  }
+
+  /** Hands everything that comes from here on to a tunnel; the call goes on to bound its time. */
+  hand(tunnel: SocketTunnel): void {
+    this.#tunnel = tunnel;
   }
 
   /** Ends the call's use of the connection after a whole response. */
@@ -86,7 +93,21 @@ export class Connection implements Pooled {
     this.#call?.onOpen(this.socket);
   }
 
+  #ended(): void {
+    if (this.#tunnel) {
+      this.#tunnel.takeEnd();
+      return;
+    }
+    this.#call?.onPeerEnd();
+    // A target that closes its half says no more: what it owed will not come.
+    this.#fail(new Error('the target closed the connection'));
+  }
+
   #read(bytes: Buffer): void {
+    if (this.#tunnel) {
+      this.#tunnel.take(bytes);
+      return;
+    }
     // What nobody asked for would be taken for the answer to the next request: CVE-2026-48931, CVE-2026-6733.
     if (this.#call) this.#call.onBytes(bytes);
     else this.close();
@@ -95,12 +116,13 @@ export class Connection implements Pooled {
   #fail(error: Error): void {
     const call = this.#call;
     this.close();
+    this.#tunnel?.takeClose();
     call?.onConnectionFailed(error);
   }
 }
 
 function open({ protocol, host, port, tls }: TargetAddress): Socket {
-  if (protocol === 'http') return connect({ host, port, noDelay: true });
+  if (protocol === 'http') return connect({ host, port, noDelay: true, allowHalfOpen: true });
   // An address is no server name; RFC 6066 section 3.
   const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '');
   const socket = connectTls({

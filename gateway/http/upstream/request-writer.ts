@@ -1,11 +1,13 @@
 // Writes requests: head from parts, body by length or in chunks.
 // Must not pass on framing from outside: it is decided here.
 import type { Socket } from 'node:net';
-import type { BodySource, UpstreamRequest } from '../../core/ports.ts';
+import type { BodySink, BodySource, UpstreamRequest } from '../../core/ports.ts';
+import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
 
 /** Largest body that leaves in one write with its head. */
 const MAX_JOINED_BYTES = 16 * 1024;
-const LAST_CHUNK = '0\r\n\r\n';
+/** How long a target may think about an expectation before the body is sent all the same. RFC 9110 section 10.1.1. */
+const CONTINUE_MS = 1_000;
 
 /** Hears how the sending went. */
 export interface SendEvents {
@@ -17,28 +19,36 @@ export interface SendEvents {
   onBodyFailed(error: Error): void;
 }
 
+/** Is a request on its way. */
+export interface Sending {
+  /** The target gave leave to send the body. */
+  proceed(): void;
+}
+
+const NOTHING_TO_WAIT_FOR: Sending = { proceed() {} };
+
 /** Sends a request whole, or begins to and goes on as its body comes. */
-export function sendRequest(socket: Socket, request: UpstreamRequest, events: SendEvents): void {
+export function sendRequest(socket: Socket, request: UpstreamRequest, events: SendEvents): Sending {
   const { body } = request;
   if (body === undefined) {
     // A method that expects content says that there is none; RFC 9110 section 8.6.
     const framing = EXPECTS_CONTENT.has(request.method) ? 'Content-Length: 0\r\n' : '';
     socket.write(`${writeHead(request)}${framing}\r\n`, 'latin1');
     events.onSent();
-  } else if (body instanceof Uint8Array) {
-    sendBytes(socket, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n`, body);
-    events.onSent();
-  } else {
-    sendSource(socket, request, body, events);
+    return NOTHING_TO_WAIT_FOR;
   }
+  if (!(body instanceof Uint8Array)) return new BodySending(socket, request, body, events);
+  sendBytes(socket, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n`, body);
+  events.onSent();
+  return NOTHING_TO_WAIT_FOR;
 }
 
 const EXPECTS_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
-function writeHead({ method, target, headers }: UpstreamRequest): string {
+function writeHead({ method, target, headers, upgrade }: UpstreamRequest): string {
   let head = `${method} ${target} HTTP/1.1\r\n`;
   for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return head;
+  return upgrade === undefined ? head : `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
 }
 
 function sendBytes(socket: Socket, head: string, body: Uint8Array): void {
@@ -50,45 +60,67 @@ function sendBytes(socket: Socket, head: string, body: Uint8Array): void {
   socket.write(body);
 }
 
-function sendSource(socket: Socket, request: UpstreamRequest, body: BodySource, events: SendEvents): void {
-  const { length } = body;
-  const framing = length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`;
-  socket.write(`${writeHead(request)}${framing}\r\n\r\n`, 'latin1');
-  const resume = (): void => {
-    events.onProgress(true);
-    body.resume();
-  };
-  let sent = 0;
-  socket.on('drain', resume);
-  events.onProgress(true);
-  body.start({
-    write(chunk) {
-      if (socket.destroyed || chunk.length === 0) return true;
-      sent += chunk.length;
-      const mayGoOn = length === undefined ? writeChunk(socket, chunk) : socket.write(chunk);
-      events.onProgress(mayGoOn);
-      return mayGoOn;
-    },
-    end() {
-      socket.off('drain', resume);
-      if (socket.destroyed) return;
-      if (length === undefined) socket.write(LAST_CHUNK, 'latin1');
-      // Fewer bytes than announced would leave the target waiting, and what comes next would be taken for them.
-      if (length !== undefined && sent !== length) events.onBodyFailed(new Error('the body is not as long as it said'));
-      else events.onSent();
-    },
-    fail(error) {
-      socket.off('drain', resume);
-      events.onBodyFailed(error);
-    },
-  });
-}
+/** Sends a body as it comes. */
+class BodySending implements Sending, BodySink {
+  readonly #socket: Socket;
+  readonly #body: BodySource;
+  readonly #events: SendEvents;
+  readonly #onDrain = (): void => this.#resume();
+  #sent = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #hasBegun = false;
 
-function writeChunk(socket: Socket, chunk: Uint8Array): boolean {
-  socket.cork();
-  socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-  socket.write(chunk);
-  const mayGoOn = socket.write('\r\n', 'latin1');
-  socket.uncork();
-  return mayGoOn;
+  constructor(socket: Socket, request: UpstreamRequest, body: BodySource, events: SendEvents) {
+    this.#socket = socket;
+    this.#body = body;
+    this.#events = events;
+    const framing = body.length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`;
+    const expect = body.expectsContinue ? 'Expect: 100-continue\r\n' : '';
+    socket.write(`${writeHead(request)}${framing}\r\n${expect}\r\n`, 'latin1');
+    if (!body.expectsContinue) {
+      this.proceed();
+      return;
+    }
+    this.#timer = setTimeout(() => this.proceed(), CONTINUE_MS);
+    this.#timer.unref();
+  }
+
+  proceed(): void {
+    clearTimeout(this.#timer);
+    if (this.#hasBegun || this.#socket.destroyed) return;
+    this.#hasBegun = true;
+    this.#socket.on('drain', this.#onDrain);
+    this.#events.onProgress(true);
+    this.#body.start(this);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || chunk.length === 0) return true;
+    this.#sent += chunk.length;
+    const mayGoOn = this.#body.length === undefined ? writeChunk(socket, chunk) : socket.write(chunk);
+    this.#events.onProgress(mayGoOn);
+    return mayGoOn;
+  }
+
+  end(trailers?: readonly string[]): void {
+    const { length } = this.#body;
+    this.#socket.off('drain', this.#onDrain);
+    if (this.#socket.destroyed) return;
+    if (length === undefined) this.#socket.write(writeLastChunk(trailers), 'latin1');
+    // Fewer bytes than announced would leave the target waiting, and what comes next would be taken for them.
+    if (length !== undefined && this.#sent !== length) {
+      this.#events.onBodyFailed(new Error('the body is not as long as it said'));
+    } else this.#events.onSent();
+  }
+
+  fail(error: Error): void {
+    this.#socket.off('drain', this.#onDrain);
+    this.#events.onBodyFailed(error);
+  }
+
+  #resume(): void {
+    this.#events.onProgress(true);
+    this.#body.resume();
+  }
 }

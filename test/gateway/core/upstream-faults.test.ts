@@ -116,7 +116,8 @@ describe('an upstream', () => {
       });
       const gateway = await stage.publish(origin.url, { api: { retries: { attempts: 0 } } });
 
-      const odd = await get(gateway, '/odd');
+      // Early responses are relayed before the one that counts.
+      const odd = (await get(gateway, '/odd')).replace(/^(?:HTTP\/1\.1 103 [^\r]*\r\n\r\n)+/, '');
       const next = await get(gateway, '/next');
 
       assert.match(odd, new RegExp(`^HTTP/1\\.1 ${status} `));

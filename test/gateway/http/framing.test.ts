@@ -65,7 +65,11 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['asterisk-form', 'OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n'],
   ['CONNECT', 'CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n'],
   ['TRACE', 'TRACE / HTTP/1.1\r\nHost: h\r\n\r\n'],
-  ['an unknown version', 'GET / HTTP/3.7\r\nHost: h\r\n\r\n'],
+  ['an unknown version', 'GET / HTTP/1.7\r\nHost: h\r\n\r\n'],
+  [
+    'an upgrade with a body',
+    `POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  ],
   ['a fragment', 'GET /a#/../b HTTP/1.1\r\nHost: h\r\n\r\n'],
   ['an unclear expectation', 'POST / HTTP/1.1\r\nHost: h\r\nExpect: y 100-continue\r\nContent-Length: 5\r\n\r\nhello'],
   ['101 header lines', `GET / HTTP/1.1\r\nHost: h\r\n${'a:b\r\n'.repeat(100)}\r\n`],
@@ -87,8 +91,8 @@ const ONE: readonly (readonly [string, string])[] = [
     `${method} / HTTP/1.1\r\nHost: h\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
   ]),
   [
-    'an upgrade with a body',
-    `POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+    'a declined upgrade with a body',
+    `POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
   ],
   [
     'framing named by Connection',

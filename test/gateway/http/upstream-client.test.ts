@@ -19,7 +19,8 @@ function readInPieces(text: string, size: number, method = 'GET'): Read | undefi
   let body = '';
   let rest: string | undefined;
   let hasEnded = false;
-  const reader = new ResponseReader(method, {
+  const reader = new ResponseReader(method, false, {
+    onInformational: () => undefined,
     onHead: (head) => {
       status = head.status;
     },
@@ -93,7 +94,7 @@ describe('upstream client', () => {
     for (const [what, text] of INVALID) {
       it(`refuses ${what}, cut at every byte or not at all`, () => {
         for (const size of [1, 5, text.length])
-          assert.throws(() => readInPieces(text, size), { name: 'InvalidResponse' });
+          assert.throws(() => readInPieces(text, size), { name: 'MalformedMessage' });
       });
     }
 
@@ -147,6 +148,8 @@ describe('upstream client', () => {
           ...fields,
         };
         client.send(target, request, {
+          onInformational: () => undefined,
+          onUpgrade: () => undefined,
           onHead: (status) => {
             text += status;
           },

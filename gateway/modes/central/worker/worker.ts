@@ -7,7 +7,7 @@ import { createEngine, type Engine, type Prepared } from '../../../core/engine.t
 import type { Problem } from '../../../core/errors.ts';
 import type { Change, Update } from '../../../core/model.ts';
 import type { Listener } from '../../../core/ports.ts';
-import { createNodeListener } from '../../../http/node-listener.ts';
+import { createListener } from '../../../http/listener.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
 import { startLoopMeter } from '../../../ops/loop-delay.ts';
 import { LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
@@ -198,7 +198,7 @@ class WorkerProcess {
     const { settings, engine, send } = this.#parts;
     if (this.#listener !== undefined || this.#isDraining) return;
     const { maxConnections, headersTimeoutMs, keepAliveMs } = settings;
-    this.#listener = createNodeListener({
+    this.#listener = createListener({
       host: settings.proxyListen.host,
       port,
       limits: { maxConnections, headerTimeoutMs: headersTimeoutMs, keepAliveMs },

@@ -1,9 +1,6 @@
 // Time-outs of many requests by one ticker: a timer of its own would cost each request more than its routing.
 // Must not keep the process alive.
 
-/** How often deadlines are looked at: time-outs come at most so much late. */
-const TICK_MS = 20;
-
 /** Is what has a deadline, in monotonic milliseconds; Infinity = none at the moment. */
 export interface Timed {
   deadlineMs: number;
@@ -17,13 +14,19 @@ export class Deadlines {
   // Not a Set: one whose members come and go leaves a chain of outgrown tables, through which every request that was ever
   // in it outlives the young generation. That cost a fifth of the CPU in garbage collection.
   readonly #watched: Timed[] = [];
+  readonly #tickMs: number;
   #ticker: NodeJS.Timeout | undefined;
+
+  /** `tickMs`: how often deadlines are looked at, which is how late a time-out may come at most. */
+  constructor(tickMs: number) {
+    this.#tickMs = tickMs;
+  }
 
   watch(one: Timed): void {
     one.slot = this.#watched.length;
     this.#watched.push(one);
     if (this.#ticker) return;
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#ticker = setInterval(() => this.#tick(), this.#tickMs);
     this.#ticker.unref();
   }
 

@@ -1,0 +1,42 @@
+// Response heads on their way through: read from the upstream, written to the client.
+// Must not decide which response is sent.
+import { GatewayError } from '../errors.ts';
+import type { MaybePromise } from '../plugin.ts';
+import type { OutgoingResponse } from '../ports.ts';
+import type { ResponseState } from './exchange.ts';
+import { type Headers, readResponseHeaders } from './headers.ts';
+
+/** Makes the response that an upstream's head describes. @throws as `readResponseHeaders` */
+export function readResponse(
+  status: number,
+  rawHeaders: readonly string[],
+): { readonly response: ResponseState; readonly length: number | undefined } {
+  const { headers, length } = readResponseHeaders(rawHeaders);
+  headers.append('Via', '1.1 sallyport');
+  return { response: { status, headers, source: 'upstream', body: undefined }, length };
+}
+
+/** Writes the head of the final response. @throws PLUGIN_FAILED when a plugin set a status that ends no exchange */
+export function writeResponseHead(
+  outgoing: OutgoingResponse,
+  { status, headers }: ResponseState,
+  length: number | undefined,
+): void {
+  // A client would wait for another head after a 1xx.
+  if (!Number.isInteger(status) || status < 200 || status > 999) {
+    throw new GatewayError('PLUGIN_FAILED', 'a plugin set a status that no response can have');
+  }
+  outgoing.writeHead(status, toLines(headers), length);
+}
+
+/** Gives name, value, name, value ... */
+export function toLines(headers: Headers): readonly string[] {
+  const lines: string[] = [];
+  headers.writeTo(lines);
+  return lines;
+}
+
+/** Goes on now, or when what is waited for has settled: a walk without a promise makes none. */
+export function then(waiting: MaybePromise<void>, next: () => MaybePromise<void>): MaybePromise<void> {
+  return waiting ? waiting.then(next) : next();
+}

@@ -1,0 +1,16 @@
+// What the connections of one listener share.
+// Must not hold the state of any of them.
+import type { RequestHandler } from '../../core/ports.ts';
+import type { Deadlines } from '../message/deadlines.ts';
+
+/** Is what connections of one listener share. Times in milliseconds. */
+export interface ConnectionOptions {
+  readonly handler: RequestHandler;
+  readonly deadlines: Deadlines;
+  readonly headerTimeoutMs: number;
+  readonly keepAliveMs: number;
+  readonly bodyIdleMs: number;
+  readonly isTls: boolean;
+  /** The listener drains: what is answered from now on is the last on its connection. */
+  isDraining(): boolean;
+}

@@ -1,0 +1,89 @@
+// Reads the head of a client's request, strictly: what is not exactly HTTP/1.1 is refused.
+// Must not interpret host or path: the core does.
+import { GatewayError } from '../../core/errors.ts';
+import { isToken, readFields } from '../message/fields.ts';
+import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
+import { MalformedMessage } from '../message/malformed.ts';
+
+/** Most header lines of a request. */
+const MAX_HEADER_LINES = 100;
+/** Longest method; the longest registered one has 17 letters. */
+const MAX_METHOD_LENGTH = 32;
+
+/** Is a request head taken apart. */
+export interface RequestHead {
+  readonly method: string;
+  readonly target: string;
+  readonly version: '1.1' | '1.0';
+  /** name, value, name, value ... as sent, without the blanks around values. */
+  readonly rawHeaders: readonly string[];
+  readonly facts: MessageFacts;
+  readonly hasBody: boolean;
+  /** The client keeps the connection for another request. */
+  readonly isKeptAlive: boolean;
+  readonly expectsContinue: boolean;
+  /** Protocols to switch to; undefined = none that may be. */
+  readonly upgrade: string | undefined;
+}
+
+/**
+ * Reads a head without the empty line at its end.
+ * @throws GatewayError REQUEST_MALFORMED on any breach of the grammar and on ambiguous framing, HTTP_VERSION_UNSUPPORTED,
+ * HEADERS_TOO_LARGE, EXPECTATION_FAILED. @see RFC 9112 sections 3 and 6
+ */
+export function readRequestHead(text: string): RequestHead {
+  const lineEnd = text.indexOf('\r\n');
+  const line = lineEnd === -1 ? text : text.slice(0, lineEnd);
+  const { method, target, version } = readRequestLine(line);
+  // What follows would be the bytes of a tunnel that was never made, read as requests. CVE-2025-64763.
+  if (method === 'CONNECT')
+    throw new GatewayError('METHOD_NOT_ALLOWED', 'CONNECT is not supported', { headers: { allow: '' } });
+  const rawHeaders: string[] = [];
+  if (lineEnd !== -1) readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
+  const facts = readMessageFacts(rawHeaders);
+  if (facts.isChunked && version === '1.0') throw new MalformedMessage('Transfer-Encoding in HTTP/1.0');
+  const expectsContinue = readExpectation(facts.expect, version);
+  const hasBody = facts.isChunked || (facts.length ?? 0) > 0;
+  const upgrade = readUpgrade(facts, version);
+  if (upgrade !== undefined && hasBody) throw new MalformedMessage('a request to switch protocols has a body');
+  const isKeptAlive = version === '1.1' ? !isConnectionOption(facts, 'close') : isConnectionOption(facts, 'keep-alive');
+  return { method, target, version, rawHeaders, facts, hasBody, isKeptAlive, expectsContinue, upgrade };
+}
+
+function readRequestLine(line: string): Pick<RequestHead, 'method' | 'target' | 'version'> {
+  const first = line.indexOf(' ');
+  const last = line.lastIndexOf(' ');
+  const method = line.slice(0, first);
+  const target = line.slice(first + 1, last);
+  if (first <= 0 || last === first || first > MAX_METHOD_LENGTH || !isToken(method) || !isVisible(target)) {
+    throw new MalformedMessage('expected METHOD TARGET HTTP/1.1');
+  }
+  const version = line.slice(last + 1);
+  if (version === 'HTTP/1.1') return { method, target, version: '1.1' };
+  if (version === 'HTTP/1.0') return { method, target, version: '1.0' };
+  if (/^HTTP\/[02-9]\.\d$/.test(version)) throw new GatewayError('HTTP_VERSION_UNSUPPORTED', 'expected HTTP/1.1');
+  throw new MalformedMessage('expected METHOD TARGET HTTP/1.1');
+}
+
+function isVisible(target: string): boolean {
+  for (let at = 0; at < target.length; at++) {
+    const code = target.charCodeAt(at);
+    if (code < 0x21 || code > 0x7e) return false;
+  }
+  return target.length > 0;
+}
+
+function readExpectation(expect: string | undefined, version: string): boolean {
+  // HTTP/1.0 clients cannot be told to go on, so they are not. RFC 9110 section 10.1.1.
+  if (expect === undefined || version === '1.0') return false;
+  if (expect === '100-continue') return true;
+  throw new GatewayError('EXPECTATION_FAILED', 'the only expectation supported is 100-continue');
+}
+
+/** Gives what may be switched to. HTTP/2 is not: its offer is declined by being answered in HTTP/1.1, as RFC 9113 has it. */
+function readUpgrade(facts: MessageFacts, version: string): string | undefined {
+  if (facts.upgrade === undefined || version === '1.0' || !isConnectionOption(facts, 'upgrade')) return undefined;
+  const offers = facts.upgrade.split(',').map((offer) => offer.trim());
+  const others = offers.filter((offer) => offer !== '' && !/^(?:h2c?|http(?:\/.*)?)$/i.test(offer));
+  return others.length === 0 ? undefined : others.join(', ');
+}

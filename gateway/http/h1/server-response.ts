@@ -1,0 +1,181 @@
+// Writes one response: head from parts, body by length, in chunks, or until the connection closes.
+// Must not decide what is answered.
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
+import { breakSocket } from '../message/break-socket.ts';
+import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
+import { httpDate } from '../message/http-date.ts';
+import type { RequestHead } from './request-head.ts';
+
+/** Largest body that is joined with its head. */
+const MAX_JOINED_BYTES = 16 * 1024;
+
+/** Is what a response needs of its connection. */
+export interface ResponseConnection {
+  readonly socket: Socket;
+  /** No further request is wanted on this connection. */
+  readonly isClosing: boolean;
+  /** Runs when the last byte was handed to the system. */
+  readonly written: (error?: Error | null) => void;
+  /** Bytes wait for the client to take them. */
+  stalled(): void;
+  switchProtocols(): Tunnel;
+}
+
+/** Says where the body ends. */
+type BodyFraming = 'none' | 'length' | 'chunked' | 'until-close';
+
+const STATUS_LINES: string[] = [];
+
+function statusLine(status: number): string {
+  STATUS_LINES[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  return STATUS_LINES[status];
+}
+
+/** Is the response to one request. */
+export class ServerResponse implements OutgoingResponse {
+  /** Says that the connection ends with this response. */
+  isLast: boolean;
+  hasHead = false;
+  readonly #connection: ResponseConnection;
+  readonly #request: RequestHead;
+  #head = '';
+  #framing: BodyFraming = 'none';
+  #length: number | undefined;
+  #hasEnded = false;
+  #whenClosed: ((isComplete: boolean) => void) | undefined;
+  #whenDrained: (() => void) | undefined;
+
+  constructor(connection: ResponseConnection, request: RequestHead) {
+    this.#connection = connection;
+    this.#request = request;
+    this.isLast = !request.isKeptAlive;
+  }
+
+  writeInformational(status: number, headers: readonly string[]): void {
+    const { socket } = this.#connection;
+    // A client that does not read would make us keep them all.
+    if (this.#request.version === '1.0' || this.hasHead || socket.writableNeedDrain || !socket.writable) return;
+    socket.write(`${statusLine(status)}${writeLines(headers)}\r\n`, 'latin1');
+  }
+
+  writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
+    this.hasHead = true;
+    this.#length = bodyLength;
+    this.#framing = this.#findFraming(status, bodyLength);
+    if (this.#framing === 'until-close' || this.#connection.isClosing) this.isLast = true;
+    let head = statusLine(status);
+    let hasDate = false;
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at] ?? '';
+      if (name.length === 4 && name.toLowerCase() === 'date') hasDate = true;
+      head += `${name}: ${headers[at + 1]}\r\n`;
+    }
+    // RFC 9110 section 6.6.1.
+    if (!hasDate) head += `Date: ${httpDate()}\r\n`;
+    if (this.#framing === 'chunked') head += 'Transfer-Encoding: chunked\r\n';
+    // 204 must not have a length; the one of 304 is that of the body which is not sent. RFC 9110 section 8.6.
+    else if (bodyLength !== undefined && status !== 204 && status !== 304) head += `Content-Length: ${bodyLength}\r\n`;
+    if (this.isLast) head += 'Connection: close\r\n';
+    else if (this.#request.version === '1.0') head += 'Connection: keep-alive\r\n';
+    this.#head = `${head}\r\n`;
+    // A head whose body has not come by the end of this turn must not wait for it: that may take as long as it likes.
+    if (bodyLength !== 0) process.nextTick(flushHead, this);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const { socket } = this.#connection;
+    if (this.#framing === 'none' || chunk.length === 0 || !socket.writable) return true;
+    const head = this.#head;
+    this.#head = '';
+    if (head !== '' && chunk.length === this.#length && chunk.length <= MAX_JOINED_BYTES) {
+      // A small body that came in one piece leaves with the head as one string: one write instead of two.
+      this.#head = head + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
+      return true;
+    }
+    if (head !== '') {
+      socket.cork();
+      socket.write(head, 'latin1');
+    }
+    const mayGoOn = this.#framing === 'chunked' ? writeChunk(socket, chunk) : socket.write(chunk);
+    if (head !== '') socket.uncork();
+    if (!mayGoOn) this.#connection.stalled();
+    return mayGoOn;
+  }
+
+  end(trailers?: readonly string[]): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { socket, written } = this.#connection;
+    let rest = this.#head;
+    this.#head = '';
+    if (this.#framing === 'chunked') {
+      rest += writeLastChunk(this.#request.facts.acceptsTrailers ? trailers : undefined);
+    }
+    if (rest === '' && socket.writableLength === 0) process.nextTick(written);
+    // Also when nothing is left to write: the callback comes behind what was written before.
+    else if (!socket.write(rest, 'latin1', written)) this.#connection.stalled();
+  }
+
+  switchProtocols(headers: readonly string[]): Tunnel {
+    this.hasHead = true;
+    const { socket } = this.#connection;
+    socket.write(`${statusLine(101)}${writeLines(headers)}Connection: Upgrade\r\n\r\n`, 'latin1');
+    return this.#connection.switchProtocols();
+  }
+
+  abort(): void {
+    breakSocket(this.#connection.socket);
+  }
+
+  closeAfter(): void {
+    this.isLast = true;
+  }
+
+  onDrain(callback: () => void): void {
+    this.#whenDrained = callback;
+  }
+
+  onClose(callback: (isComplete: boolean) => void): void {
+    this.#whenClosed = callback;
+  }
+
+  /** Hears that the client has taken what waited for it. */
+  drained(): void {
+    const callback = this.#whenDrained;
+    this.#whenDrained = undefined;
+    callback?.();
+  }
+
+  /** Tells that the response is over: handed to the system whole, or the client left. */
+  closed(isComplete: boolean): void {
+    const callback = this.#whenClosed;
+    this.#whenClosed = undefined;
+    callback?.(isComplete);
+  }
+
+  /** Sends the head alone, unless the body has begun. */
+  flushHead(): void {
+    if (this.#head === '' || this.#hasEnded || !this.#connection.socket.writable) return;
+    this.#connection.socket.write(this.#head, 'latin1');
+    this.#head = '';
+  }
+
+  #findFraming(status: number, bodyLength: number | undefined): BodyFraming {
+    if (this.#request.method === 'HEAD' || status === 204 || status === 304) return 'none';
+    if (bodyLength !== undefined) return 'length';
+    return this.#request.version === '1.0' ? 'until-close' : 'chunked';
+  }
+}
+
+function writeLines(headers: readonly string[]): string {
+  let text = '';
+  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  return text;
+}
+
+// One function for all: a closure per response would cost on every request.
+function flushHead(response: ServerResponse): void {
+  response.flushHead();
+}

@@ -1,0 +1,13 @@
+// Ends a connection so that its peer cannot take what came for the whole.
+// Must not be used for an orderly end.
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+
+/**
+ * Breaks a connection. In clear by a reset: to a peer that reads until the connection closes an end would look like a whole
+ * message. TLS has its own mark of an orderly end, which is not sent.
+ */
+export function breakSocket(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy();
+  else socket.resetAndDestroy();
+}

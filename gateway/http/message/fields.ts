@@ -1,0 +1,69 @@
+// Reads header and trailer lines, strictly: a name, a colon, a value, CRLF, and nothing else.
+// Must not interpret fields: framing.ts does, and the core.
+import { MalformedMessage } from './malformed.ts';
+
+const CR = 0x0d;
+const LF = 0x0a;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const TAB = 0x09;
+
+const NAME = 1;
+const VALUE = 2;
+
+/** Says of each byte whether it may stand in a field name, in a field value, or in neither. RFC 9110 sections 5.1, 5.5. */
+const KIND_OF_BYTE: Uint8Array = buildKinds();
+
+function buildKinds(): Uint8Array {
+  const kinds = new Uint8Array(256);
+  for (let code = 0x20; code < 0x100; code++) if (code !== 0x7f) kinds[code] = VALUE;
+  kinds[TAB] = VALUE;
+  for (const char of "!#$%&'*+-.^_`|~") kinds[char.charCodeAt(0)] = NAME | VALUE;
+  for (let code = 0x30; code <= 0x39; code++) kinds[code] = NAME | VALUE;
+  for (let code = 0x41; code <= 0x5a; code++) kinds[code] = kinds[code + 0x20] = NAME | VALUE;
+  return kinds;
+}
+
+/**
+ * Reads lines from `at` to the end of `text`, each ended by CRLF but the last, onto `fields`: name, value, name, value ...
+ * without the blanks around values. One pass over the characters: this runs for every message.
+ * @throws MalformedMessage on a folded line, an empty or malformed name, a blank before the colon, a control character, a
+ * bare CR or LF, and above `maxLines`. @see RFC 9112 section 5
+ */
+export function readFields(text: string, from: number, maxLines: number, fields: string[]): void {
+  const end = text.length;
+  let at = from;
+  for (let lines = 0; at < end; lines++) {
+    if (lines === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, true);
+    const nameStart = at;
+    while (at < end && ((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & NAME) !== 0) at++;
+    // A folded line begins with a blank and so has an empty name.
+    if (at === nameStart || text.charCodeAt(at) !== COLON) throw new MalformedMessage('a malformed header name');
+    const name = text.slice(nameStart, at);
+    at++;
+    while (at < end && isBlank(text.charCodeAt(at))) at++;
+    const valueStart = at;
+    while (at < end && ((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & VALUE) !== 0) at++;
+    let valueEnd = at;
+    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--;
+    fields.push(name, text.slice(valueStart, valueEnd));
+    if (at === end) return;
+    if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
+      throw new MalformedMessage('a header value holds a control character');
+    }
+    at += 2;
+  }
+}
+
+/** Says whether text is a token, such as a method or a field name. @see RFC 9110 section 5.6.2 */
+export function isToken(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code > 0xff || ((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return false;
+  }
+  return text.length > 0;
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}

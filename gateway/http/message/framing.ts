@@ -1,0 +1,102 @@
+// Which framing of a message is accepted: one way only, everything ambiguous refused.
+// Must not rely on what was sent being sensible: readers differ in what they make of the rest.
+import { MalformedMessage } from './malformed.ts';
+
+/** Is what the fields of a message say about the message itself. */
+export interface MessageFacts {
+  /** Bytes by Content-Length; undefined = no such field. */
+  length: number | undefined;
+  isChunked: boolean;
+  /** Tokens of every Connection field, in lower case, each followed by a comma; empty = none. */
+  connection: string;
+  /** Value of Upgrade; several are joined by a comma. */
+  upgrade: string | undefined;
+  expect: string | undefined;
+  /** Says that the sender reads trailers. RFC 9110 section 10.1.4. */
+  acceptsTrailers: boolean;
+  keepAlive: string | undefined;
+  hasDate: boolean;
+}
+
+// Up to 2^53 without sign, blanks or leading zeros: `010`, `+5` and `5, 5` are read in different ways.
+const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/;
+
+/**
+ * Finds in one pass what the connection has to know of a message.
+ * @throws MalformedMessage on both Content-Length and Transfer-Encoding, on either repeated or malformed, and on any coding
+ * but a lone `chunked`. @see RFC 9112 section 6
+ */
+export function readMessageFacts(fields: readonly string[]): MessageFacts {
+  const facts: MessageFacts = {
+    length: undefined,
+    isChunked: false,
+    connection: '',
+    upgrade: undefined,
+    expect: undefined,
+    acceptsTrailers: false,
+    keepAlive: undefined,
+    hasDate: false,
+  };
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at] ?? '';
+    // Few lengths have a name that matters here, which spares most lines the lower-casing.
+    switch (name.length) {
+      case 2:
+      case 4:
+      case 6:
+      case 7:
+      case 10:
+      case 14:
+      case 17:
+        readField(facts, name.toLowerCase(), fields[at + 1] ?? '');
+        break;
+      default:
+        break;
+    }
+  }
+  if (facts.isChunked && facts.length !== undefined) {
+    throw new MalformedMessage('both Content-Length and Transfer-Encoding');
+  }
+  return facts;
+}
+
+function readField(facts: MessageFacts, name: string, value: string): void {
+  switch (name) {
+    case 'content-length':
+      if (facts.length !== undefined) throw new MalformedMessage('more than one Content-Length');
+      if (!CONTENT_LENGTH.test(value)) throw new MalformedMessage('Content-Length is not a plain number');
+      facts.length = Number(value);
+      break;
+    case 'transfer-encoding':
+      if (facts.isChunked) throw new MalformedMessage('more than one Transfer-Encoding');
+      if (value.toLowerCase() !== 'chunked') throw new MalformedMessage('Transfer-Encoding is not chunked');
+      facts.isChunked = true;
+      break;
+    case 'connection':
+      for (const token of value.split(',')) facts.connection += `${token.trim().toLowerCase()},`;
+      break;
+    case 'upgrade':
+      facts.upgrade = facts.upgrade === undefined ? value : `${facts.upgrade}, ${value}`;
+      break;
+    case 'expect':
+      // Two are no expectation that anybody can meet.
+      facts.expect = facts.expect === undefined ? value.toLowerCase() : 'several';
+      break;
+    case 'te':
+      facts.acceptsTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value);
+      break;
+    case 'keep-alive':
+      facts.keepAlive = value;
+      break;
+    case 'date':
+      facts.hasDate = true;
+      break;
+    default:
+      break;
+  }
+}
+
+/** Says whether Connection names a token, given in lower case. @see RFC 9110 section 7.6.1 */
+export function isConnectionOption(facts: MessageFacts, token: string): boolean {
+  return facts.connection !== '' && `,${facts.connection}`.includes(`,${token},`);
+}

@@ -1,0 +1,173 @@
+// Upgraded connections through the whole gateway: refused before, switched whole, closed by halves.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
+import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
+
+const ASK =
+  'GET /chat HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
+const SWITCH =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n';
+
+const API_ID = '7c1f0a52-5d0e-4f0b-9a55-0d1f6a5f2b10';
+
+describe('an upgrade', () => {
+  let origin: TcpOrigin;
+  let gateway: TestGateway;
+  let onData: (socket: Socket, text: string) => void;
+
+  beforeEach(async () => {
+    onData = (socket, text) => {
+      if (text.endsWith('\r\n\r\n')) socket.write(`${SWITCH}early`);
+      else socket.write(text.slice(-1));
+    };
+    origin = await startTcpOrigin((socket, text) => onData(socket, text));
+    gateway = await startGateway({
+      plugins: [makePlugin('guard', { onRequest: (exchange) => exchange.respond(403, {}, 'no') })],
+    });
+    await publish();
+  });
+
+  afterEach(async () => {
+    await gateway.close();
+    await origin.close();
+  });
+
+  async function publish(more: Parameters<typeof putAll>[0] = {}): Promise<void> {
+    const api = makeApi({
+      id: API_ID,
+      name: 'api',
+      upstream: origin.url,
+      timeouts: { connectMs: 2_000, responseMs: 2_000, idleMs: 300 },
+      routes: [makeRoute({ paths: ['/'] })],
+    });
+    await gateway.apply(putAll({ apis: [api], ...more }));
+  }
+
+  it('passes bytes both ways, those that come with the heads included', async () => {
+    const raw = await openRaw(gateway.port);
+
+    raw.write(`${ASK}x`);
+    const text = await raw.waitFor(/earlyx$/);
+    raw.write('y');
+    await raw.waitFor(/xy$/);
+
+    assert.match(text, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
+    assert.match(text, /\r\nUpgrade: websocket\r\n/);
+    assert.match(text, /\r\nConnection: Upgrade\r\n/);
+    assert.match(text, /\r\nSec-WebSocket-Accept: a\r\n/);
+    assert.match(origin.received(), /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nxy$/);
+    assert.match(origin.received(), /\r\nSec-WebSocket-Key: k\r\n/);
+    raw.socket.destroy();
+  });
+
+  it('runs plugins before: a refusal never reaches the upstream', async () => {
+    await publish({ bindings: [makeBinding({ plugin: 'guard' })] });
+    const raw = await openRaw(gateway.port);
+
+    raw.write(ASK);
+    await raw.waitFor(/^HTTP\/1\.1 403 [\s\S]*no$/);
+
+    assert.equal(origin.received(), '');
+    raw.socket.destroy();
+  });
+
+  it("relays the upstream's refusal and keeps the connection", async () => {
+    onData = (socket) => socket.write('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno');
+    const raw = await openRaw(gateway.port);
+
+    raw.write(ASK);
+    await raw.waitFor(/^HTTP\/1\.1 426 [\s\S]*no$/);
+    raw.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
+    await raw.waitFor(/no[\s\S]+no$/);
+
+    raw.socket.destroy();
+  });
+
+  it('answers 502 to a switch to what was not asked for', async () => {
+    onData = (socket) =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
+    const raw = await openRaw(gateway.port);
+
+    raw.write(ASK);
+    await raw.waitFor(/^HTTP\/1\.1 502 [\s\S]*UPSTREAM_INVALID_RESPONSE/);
+
+    raw.socket.destroy();
+  });
+
+  it('answers 502 to a switch that nobody asked for', async () => {
+    const raw = await openRaw(gateway.port);
+
+    raw.write('GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n');
+    await raw.waitFor(/^HTTP\/1\.1 502 [\s\S]*UPSTREAM_INVALID_RESPONSE/);
+
+    assert.doesNotMatch(origin.received(), /upgrade/i);
+    raw.socket.destroy();
+  });
+
+  it('closes one half when the other side closed it, and goes on with the other', async () => {
+    const raw = await openRaw(gateway.port);
+    raw.socket.allowHalfOpen = true;
+    raw.write(ASK);
+    await raw.waitFor(/early$/);
+    const [target] = origin.connections;
+    assert.ok(target);
+    target.allowHalfOpen = true;
+
+    const ended = once(target, 'end');
+    raw.socket.end('z');
+    await ended;
+    target.write('still here');
+    await raw.waitFor(/still here$/);
+    target.end();
+
+    assert.equal((await raw.closed()).hadReset, false);
+  });
+
+  it('breaks the client side when the target breaks off', async () => {
+    const raw = await openRaw(gateway.port);
+    raw.write(ASK);
+    await raw.waitFor(/early$/);
+
+    origin.connections[0]?.resetAndDestroy();
+
+    assert.equal((await raw.closed()).hadReset, true);
+  });
+
+  it('closes the target when the client breaks off', async () => {
+    const raw = await openRaw(gateway.port);
+    raw.write(ASK);
+    await raw.waitFor(/early$/);
+    const [target] = origin.connections;
+    assert.ok(target);
+
+    // The target sees a reset.
+    const closed = new Promise((resolve) => target.once('close', resolve));
+    raw.socket.resetAndDestroy();
+
+    await closed;
+  });
+
+  it('ends after too long a silence', async () => {
+    const raw = await openRaw(gateway.port);
+
+    raw.write(ASK);
+
+    assert.match((await raw.closed()).text, /early$/);
+  });
+
+  it('lets the connection finish while draining', async () => {
+    const raw = await openRaw(gateway.port);
+    raw.write(ASK);
+    await raw.waitFor(/early$/);
+
+    const drained = gateway.drain();
+    raw.write('y');
+    await raw.waitFor(/earlyy$/);
+    raw.socket.destroy();
+
+    await drained;
+  });
+});
