@@ -24,7 +24,10 @@ export interface EntityDiff {
   readonly diff: readonly FieldDiff[];
 }
 
-const SECRET_FIELDS: ReadonlySet<string> = new Set(['/data/secret', '/data/passwordHash']);
+const SECRET_FIELDS: Readonly<Partial<Record<EntityKind, ReadonlySet<string>>>> = {
+  credential: new Set(['/data/secret', '/data/passwordHash']),
+  certificate: new Set(['/privateKey']),
+};
 
 /** Builds the diff of one changed entity. */
 export function buildDiff({ kind, id, before, after }: EntityChange): EntityDiff {
@@ -33,9 +36,10 @@ export function buildDiff({ kind, id, before, after }: EntityChange): EntityDiff
   const action = before === null ? 'create' : after === null ? 'delete' : 'update';
   const isKey = kind === 'credential' && (shown as { readonly type?: string } | null)?.type === 'key-auth';
   const hide = (pointer: string, value: unknown): unknown => {
-    if (kind !== 'credential') return value;
+    const secrets = SECRET_FIELDS[kind];
+    if (secrets === undefined) return value;
     // The hash of an API key is what finds its owner.
-    if (SECRET_FIELDS.has(pointer) || (isKey && pointer === '/lookup')) return HIDDEN;
+    if (secrets.has(pointer) || (isKey && pointer === '/lookup')) return HIDDEN;
     return isRecord(value)
       ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, hide(`${pointer}/${key}`, one)]))
       : value;

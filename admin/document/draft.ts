@@ -6,6 +6,7 @@ import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
 
 /** Maps each kind to its map in the state. */
 export const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'revision'>>> = {
+  certificate: 'certificates',
   upstream: 'upstreams',
   api: 'apis',
   consumer: 'consumers',
@@ -77,6 +78,7 @@ export class Draft {
   state(): DocumentState {
     return {
       revision: this.base.revision + 1,
+      certificates: this.#current('certificate'),
       upstreams: this.#current('upstream'),
       apis: this.#current('api'),
       consumers: this.#current('consumer'),

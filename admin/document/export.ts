@@ -2,6 +2,7 @@
 // Must not read anything but the state it is given.
 import type { DocumentState } from '../../gateway/core/config.ts';
 import type { Api, Binding, Consumer, Credential, Route } from '../../gateway/core/model.ts';
+import { exportCertificate } from './certificates.ts';
 import { exportCredential, showCredential } from './credentials.ts';
 import type { Input } from './read.ts';
 
@@ -9,12 +10,13 @@ import type { Input } from './read.ts';
 export interface ExportOptions {
   /** Keeps the ids, so that what refers to them from outside goes on doing so. */
   readonly hasIds: boolean;
-  /** Keeps hashes and sealed secrets; without them the document cannot be written again where credentials are new. */
+  /** Keeps hashes and sealed secrets; without them the document cannot be written again where their owners are new. */
   readonly hasSecrets: boolean;
 }
 
 /** Is the configuration as one document. */
 export interface ConfigDocument {
+  readonly certificates: readonly Input[];
   readonly upstreams: readonly Input[];
   readonly apis: readonly Input[];
   readonly consumers: readonly Input[];
@@ -66,6 +68,9 @@ export function exportDocument(state: DocumentState, options: ExportOptions): Co
     return [binding.plugin, binding.name ?? '', api, route, consumer, group].join('\n');
   };
   return {
+    certificates: byName(state.certificates.values(), (certificate) => certificate.name).map((one) =>
+      strip(exportCertificate(one, options.hasSecrets), options),
+    ),
     upstreams: byName(state.upstreams.values(), (upstream) => upstream.name).map((one) => strip(one, options)),
     apis: byName(state.apis.values(), (api) => api.name).map(showApi),
     consumers: byName(state.consumers.values(), (consumer) => consumer.username).map(showConsumer),

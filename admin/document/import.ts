@@ -8,6 +8,7 @@ import { hashKey } from '../../gateway/sources/secrets.ts';
 import { AdminError, invalidField } from '../errors.ts';
 import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
 import { type ScopeFinder, toBinding } from './bindings.ts';
+import { putCertificate, toCertificate } from './certificates.ts';
 import { toCredential } from './credentials.ts';
 import { type Draft, MAP_OF, mapOf, nameOf } from './draft.ts';
 import { ProblemCollector } from './problems.ts';
@@ -33,6 +34,10 @@ export async function applyConfig(
   options: ImportOptions,
 ): Promise<(problem: EntityProblem) => string> {
   const run = new ImportRun(draft, options, createSlicer());
+  const nowMs = Date.now();
+  await run.putNamed('certificate', config.sections.certificates, (input, existing) =>
+    putCertificate(draft, toCertificate(input, { existing, secretKey: options.secretKey, nowMs })),
+  );
   await run.putNamed('upstream', config.sections.upstreams, (input, existing) =>
     putUpstream(draft, toEntity<'upstream'>(input, existing)),
   );
@@ -42,7 +47,7 @@ export async function applyConfig(
     for (const one of config.credentials.get(item) ?? []) run.putCredential(one, consumer.id);
     return consumer;
   });
-  run.removeUnlisted(['upstream', 'api', 'consumer', 'credential']);
+  run.removeUnlisted(['certificate', 'upstream', 'api', 'consumer', 'credential']);
   await run.putBindings(config.sections.bindings);
   run.removeUnlisted(['binding']);
   run.collector.finish();
@@ -67,7 +72,7 @@ class ImportRun {
   }
 
   /** Puts entities in the place of those with their id, else with their name. */
-  async putNamed<Kind extends 'api' | 'upstream' | 'consumer'>(
+  async putNamed<Kind extends 'certificate' | 'api' | 'upstream' | 'consumer'>(
     kind: Kind,
     items: readonly Item[],
     put: (input: Input, existing: EntityOf[Kind] | undefined, item: Item) => EntityOf[Kind],

@@ -8,7 +8,7 @@ import { invalidField } from '../errors.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isRecord, readEntity } from './read.ts';
 
-const SECTIONS = ['upstreams', 'apis', 'consumers', 'bindings'] as const;
+const SECTIONS = ['certificates', 'upstreams', 'apis', 'consumers', 'bindings'] as const;
 type Section = (typeof SECTIONS)[number];
 
 /** Is one entity as read, with its place in the document. */
@@ -50,6 +50,7 @@ export async function readConfigDocument(body: unknown): Promise<ReadConfig> {
     return items;
   };
   const sections = {
+    certificates: await readSection('certificates'),
     upstreams: await readSection('upstreams'),
     apis: await readSection('apis'),
     consumers: await readSection('consumers'),

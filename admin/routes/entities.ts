@@ -1,4 +1,4 @@
-// The resources apis, upstreams, consumers and credentials.
+// The resources apis, certificates, upstreams, consumers and credentials.
 // Must not hold what all kinds share: that is resource.ts.
 import { CREDENTIAL_SCHEMAS } from '../../gateway/core/schemas.ts';
 import type { RouteSpec } from '../call.ts';
@@ -12,6 +12,7 @@ import {
   toConsumer,
   toEntity,
 } from '../document/apis.ts';
+import { putCertificate, removeCertificate, showCertificate, toCertificate } from '../document/certificates.ts';
 import { showCredential, toCredential } from '../document/credentials.ts';
 import { findEntity, isId, isRecord } from '../document/read.ts';
 import { hashPasswordIn } from '../document/seal.ts';
@@ -30,6 +31,24 @@ export const API_ROUTES: readonly RouteSpec[] = buildResourceRoutes({
   remove: removeApi,
   textOf: (api) => api.name,
   keyOf: (api) => api.name,
+});
+
+/** Lists the routes of certificates. */
+export const CERTIFICATE_ROUTES: readonly RouteSpec[] = buildResourceRoutes({
+  kind: 'certificate',
+  path: '/v1/certificates',
+  parameter: 'certificate',
+  title: 'Certificate',
+  nameField: 'name',
+  inputKind: () => 'certificate',
+  make(input, { call, draft, existing }) {
+    const { secretKey } = call.services;
+    return { entity: putCertificate(draft, toCertificate(input, { existing, secretKey, nowMs: Date.now() })) };
+  },
+  remove: removeCertificate,
+  show: (certificate) => showCertificate(certificate),
+  textOf: ({ name, hosts }) => [name, ...hosts].join('\n'),
+  keyOf: (certificate) => certificate.name,
 });
 
 /** Lists the routes of upstreams. */

@@ -3,6 +3,7 @@
 import {
   API_SCHEMA,
   BINDING_SCHEMA,
+  CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
   type JsonSchema,
@@ -53,6 +54,7 @@ const PROBLEM: JsonSchema = {
 const ENTITIES: Readonly<Record<string, JsonSchema>> = {
   Api: API_SCHEMA,
   Route: ROUTE_SCHEMA,
+  Certificate: CERTIFICATE_SCHEMA,
   Upstream: UPSTREAM_SCHEMA,
   Consumer: CONSUMER_SCHEMA,
   Credential: {
@@ -97,6 +99,7 @@ function buildSchemas(): Readonly<Record<string, JsonSchema>> {
       type: 'object',
       additionalProperties: false,
       properties: {
+        certificates: listOf('Certificate'),
         upstreams: listOf('Upstream'),
         apis: listOf('Api'),
         consumers: {

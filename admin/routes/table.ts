@@ -4,7 +4,7 @@ import type { RouteSpec } from '../call.ts';
 import { API_ROUTE_ROUTES } from './api-routes.ts';
 import { BINDING_ROUTES } from './bindings.ts';
 import { CONFIG_ROUTES } from './config.ts';
-import { API_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
+import { API_ROUTES, CERTIFICATE_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
 import { buildOpenApi } from './openapi.ts';
 import { OPERATION_ROUTES } from './operations.ts';
 import { REVISION_ROUTES } from './revisions.ts';
@@ -22,6 +22,7 @@ export const ROUTES: readonly RouteSpec[] = [
   },
   ...API_ROUTES,
   ...API_ROUTE_ROUTES,
+  ...CERTIFICATE_ROUTES,
   ...UPSTREAM_ROUTES,
   ...CONSUMER_ROUTES,
   ...CREDENTIAL_ROUTES,

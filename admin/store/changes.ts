@@ -5,6 +5,7 @@ import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import type { EntityChange } from '../document/draft.ts';
 import { deleteApis, writeApis } from './apis.ts';
 import { deleteBindings, insertBindings } from './bindings.ts';
+import { deleteCertificates, insertCertificates } from './certificates.ts';
 import { deleteConsumers, deleteCredentials, insertCredentials, writeConsumers, writeGroups } from './consumers.ts';
 import { deleteUpstreams, releaseUpstreamNames, writeUpstreams } from './upstreams.ts';
 
@@ -21,6 +22,9 @@ export async function writeChanges(transaction: Knex.Transaction, changes: reado
 
   await deleteBindings(transaction, replaced('binding'));
   await deleteCredentials(transaction, replaced('credential'));
+  // Upstreams name them, but no row refers to theirs.
+  await deleteCertificates(transaction, replaced('certificate'));
+  await insertCertificates(transaction, written('certificate'));
   await deleteApis(transaction, removed('api'));
   await deleteConsumers(transaction, removed('consumer'));
   await releaseUpstreamNames(transaction, removed('upstream'));

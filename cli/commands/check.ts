@@ -71,6 +71,7 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
   return [
     `${state.apis.size} apis`,
     `${state.upstreams.size} upstreams`,
+    `${state.certificates.size} certificates`,
     `${state.consumers.size} consumers`,
     `${state.credentials.size} credentials`,
     `${state.bindings.size} bindings`,

@@ -7,6 +7,7 @@ import type { InstalledPlugin } from './manifest.ts';
 import type { Api, Binding, EntityKind, Scope } from './model.ts';
 import { buildLinearRegExp } from './routing/linear-regexp.ts';
 import { readPath } from './routing/path.ts';
+import { findFaultsOfCertificates, findFaultsOfUpstreams, findPolicyFault } from './tls/check.ts';
 
 /** Names a fault and the entity it is in; the pointer is relative to that entity. */
 export interface EntityProblem extends Problem {
@@ -21,6 +22,7 @@ export type InstalledPlugins = ReadonlyMap<string, InstalledPlugin>;
 const goodApis = new WeakSet<Api>();
 const goodBindings = new WeakMap<InstalledPlugins, WeakSet<Binding>>();
 const uniqueMaps = new WeakSet<object>();
+const goodCertificateMaps = new WeakSet<object>();
 
 /**
  * Checks a candidate whole: uniqueness, references, binding configurations, regular expressions. Empty = good.
@@ -33,6 +35,8 @@ export function checkDocument(
 ): readonly EntityProblem[] {
   const problems: EntityProblem[] = [];
   checkUnique(state, problems);
+  checkCertificates(state, problems);
+  checkUpstreams(state, problems);
   checkApis(state, problems);
   checkBindings(state, plugins, problems, options.consumers === 'here');
   for (const credential of state.credentials.values()) {
@@ -48,6 +52,7 @@ function problem(kind: EntityKind, id: string, pointer: string, code: string, me
 }
 
 function checkUnique(state: DocumentState, problems: EntityProblem[]): void {
+  unique(state.certificates, 'certificate', '/name', (certificate) => certificate.name, problems);
   unique(state.apis, 'api', '/name', (api) => api.name, problems);
   unique(state.upstreams, 'upstream', '/name', (upstream) => upstream.name, problems);
   unique(state.consumers, 'consumer', '/username', (consumer) => consumer.username, problems);
@@ -55,9 +60,8 @@ function checkUnique(state: DocumentState, problems: EntityProblem[]): void {
   unique(state.credentials, 'credential', '', (one) => `${one.type} ${one.lookup}`, problems);
   unique(state.bindings, 'binding', '/scope', bindingKey, problems);
   if (problems.length > 0) return;
-  for (const map of [state.apis, state.upstreams, state.consumers, state.credentials, state.bindings]) {
-    uniqueMaps.add(map);
-  }
+  const { certificates, apis, upstreams, consumers, credentials, bindings } = state;
+  for (const map of [certificates, apis, upstreams, consumers, credentials, bindings]) uniqueMaps.add(map);
 }
 
 function unique<Entity extends { readonly id: string }>(
@@ -89,6 +93,20 @@ export function bindingKey(binding: Binding): string {
   return [binding.plugin, binding.name ?? '', api, route, consumer, group].join('\n');
 }
 
+function checkCertificates({ certificates }: DocumentState, problems: EntityProblem[]): void {
+  if (goodCertificateMaps.has(certificates)) return;
+  const before = problems.length;
+  for (const [id, fault] of findFaultsOfCertificates(certificates))
+    problems.push({ kind: 'certificate', id, ...fault });
+  if (problems.length === before) goodCertificateMaps.add(certificates);
+}
+
+function checkUpstreams({ upstreams, certificates }: DocumentState, problems: EntityProblem[]): void {
+  for (const [id, fault] of findFaultsOfUpstreams(upstreams, certificates)) {
+    problems.push({ kind: 'upstream', id, ...fault });
+  }
+}
+
 function checkApis(state: DocumentState, problems: EntityProblem[]): void {
   const upstreamNames = new Set<string>();
   for (const upstream of state.upstreams.values()) upstreamNames.add(upstream.name);
@@ -108,6 +126,8 @@ function checkApi(api: Api, problems: EntityProblem[]): void {
     const message = findUrlFault(api.upstream);
     if (message) problems.push(problem('api', api.id, '/upstream', 'INVALID', message));
   }
+  const fault = findPolicyFault(api);
+  if (fault) problems.push({ kind: 'api', id: api.id, ...fault });
   const names = new Set<string>();
   for (const [index, route] of api.routes.entries()) {
     const pointer = `/routes/${index}`;

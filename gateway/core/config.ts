@@ -2,10 +2,22 @@
 // Must not compile anything for traffic (snapshot.ts) and must not touch I/O. Checks across entities are in check.ts.
 import { ConfigError, type Problem } from './errors.ts';
 import type { InstalledPlugin, Manifest } from './manifest.ts';
-import type { Api, Binding, Change, Consumer, Credential, EntityKind, EntityOf, Update, Upstream } from './model.ts';
+import type {
+  Api,
+  Binding,
+  Certificate,
+  Change,
+  Consumer,
+  Credential,
+  EntityKind,
+  EntityOf,
+  Update,
+  Upstream,
+} from './model.ts';
 import {
   API_SCHEMA,
   BINDING_SCHEMA,
+  CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
   type JsonSchema,
@@ -19,6 +31,7 @@ import { buildValidator, type Validator } from './validate.ts';
 /** Is the whole configuration at one revision, by id. Maps are never changed in place: equal identity = equal content. */
 export interface DocumentState {
   readonly revision: number;
+  readonly certificates: ReadonlyMap<string, Certificate>;
   readonly apis: ReadonlyMap<string, Api>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly bindings: ReadonlyMap<string, Binding>;
@@ -29,6 +42,7 @@ export interface DocumentState {
 /** Is the document before the first revision. */
 export const EMPTY_DOCUMENT: DocumentState = {
   revision: 0,
+  certificates: new Map(),
   apis: new Map(),
   upstreams: new Map(),
   bindings: new Map(),
@@ -37,10 +51,18 @@ export const EMPTY_DOCUMENT: DocumentState = {
 };
 
 /** Lists every kind of entity, so that nothing refers to something later. */
-export const KINDS: readonly EntityKind[] = ['upstream', 'api', 'consumer', 'credential', 'binding'];
+export const KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'consumer', 'credential', 'binding'];
 
 /** Names what `readInput` reads: an entity as an admin writes it. */
-export type InputKind = 'api' | 'route' | 'upstream' | 'consumer' | 'binding' | 'token' | `credential:${string}`;
+export type InputKind =
+  | 'certificate'
+  | 'api'
+  | 'route'
+  | 'upstream'
+  | 'consumer'
+  | 'binding'
+  | 'token'
+  | `credential:${string}`;
 
 /** Gives the value with defaults filled, or why not. */
 export type ReadResult = { readonly ok: true; readonly value: Record<string, unknown> } | ReadFailure;
@@ -52,6 +74,7 @@ export interface ReadFailure {
 }
 
 const INPUT_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
+  certificate: CERTIFICATE_SCHEMA,
   api: API_SCHEMA,
   route: ROUTE_SCHEMA,
   upstream: UPSTREAM_SCHEMA,
@@ -112,6 +135,7 @@ export function applyUpdate(state: DocumentState, update: Update): DocumentState
   const base = update.isReset ? EMPTY_DOCUMENT : state;
   return {
     revision: update.revision,
+    certificates: applyChanges(base.certificates, update.changes, 'certificate'),
     apis: applyChanges(base.apis, update.changes, 'api'),
     upstreams: applyChanges(base.upstreams, update.changes, 'upstream'),
     bindings: applyChanges(base.bindings, update.changes, 'binding'),
@@ -139,6 +163,7 @@ function applyChanges<Kind extends EntityKind>(
 /** Gives the whole document as changes, in an order in which nothing refers to something later. */
 export function listChanges(state: DocumentState): Change[] {
   const changes: Change[] = [];
+  for (const [id, after] of state.certificates) changes.push({ kind: 'certificate', id, after });
   for (const [id, after] of state.upstreams) changes.push({ kind: 'upstream', id, after });
   for (const [id, after] of state.apis) changes.push({ kind: 'api', id, after });
   for (const [id, after] of state.consumers) changes.push({ kind: 'consumer', id, after });

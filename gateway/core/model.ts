@@ -31,6 +31,18 @@ export interface Route {
   readonly stripPath: boolean;
 }
 
+/**
+ * Says what an api wants to know of who connects. `optional`: a client without a certificate passes, one with a certificate
+ * that none of `ca` issued does not. Asked on TLS only; what `required` guards does not answer without.
+ */
+export interface ClientCertificatePolicy {
+  readonly mode: 'off' | 'optional' | 'required';
+  /** PEM: the authorities whose clients are let in, roots included. */
+  readonly ca: string;
+  /** Tells the upstream whose certificate it was, in fields that clients cannot set. */
+  readonly forward: boolean;
+}
+
 /** Names the upstream of an api: a URL of a single target, or an upstream by name. */
 export type UpstreamRef = string | { readonly name: string };
 
@@ -44,6 +56,8 @@ export interface Api {
   readonly preserveHost: boolean;
   readonly timeouts: Timeouts;
   readonly retries: Retries;
+  /** Absent = off. */
+  readonly clientCertificate?: ClientCertificatePolicy;
   readonly tags: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -72,6 +86,17 @@ export interface PassiveHealthCheck {
   readonly ejectMs: number;
 }
 
+/** Says how targets are spoken to over TLS. */
+export interface UpstreamTls {
+  readonly verify: boolean;
+  /** Name to ask for and to verify; the host of the target when absent. */
+  readonly serverName?: string;
+  /** PEM: the only certificates that targets are verified by; the usual authorities when absent. */
+  readonly ca?: string;
+  /** Names the certificate that is shown to targets. */
+  readonly clientCertificate?: { readonly name: string };
+}
+
 /** Chooses among healthy targets. */
 export type LoadBalancing = 'round-robin' | 'least-connections' | 'random';
 
@@ -83,7 +108,22 @@ export interface Upstream {
   readonly targets: readonly Target[];
   readonly loadBalancing: LoadBalancing;
   readonly healthChecks: { readonly active?: ActiveHealthCheck; readonly passive: PassiveHealthCheck };
-  readonly tls: { readonly verify: boolean; readonly serverName?: string };
+  readonly tls: UpstreamTls;
+  readonly tags: readonly string[];
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** Is a certificate with its private key: shown to clients that ask for one of its hosts, or by upstreams to their targets. */
+export interface Certificate {
+  readonly id: string;
+  readonly name: string;
+  /** Exact (`api.example.com`) or wildcard of one label (`*.example.com`), lower case. Empty = shown to no client. */
+  readonly hosts: readonly string[];
+  /** PEM: the leaf first, then the issuer of each. */
+  readonly certificate: string;
+  /** PEM (PKCS #8): sealed (AES-256-GCM) at rest, open only in the memory of workers. */
+  readonly privateKey: string;
   readonly tags: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -155,6 +195,7 @@ export interface Binding {
 
 /** Maps each kind of entity to its type. */
 export interface EntityOf {
+  readonly certificate: Certificate;
   readonly api: Api;
   readonly upstream: Upstream;
   readonly binding: Binding;

@@ -3,4 +3,5 @@
 export { CONSUMER_SCHEMA, CREDENTIAL_SCHEMAS, TOKEN_SCHEMA } from './schemas/identity.ts';
 export { BINDING_SCHEMA, MANIFEST_SCHEMA } from './schemas/plugins.ts';
 export { type JsonSchema, MAX_LIST_ITEMS, TOKEN_PATTERN } from './schemas/shared.ts';
+export { CERTIFICATE_SCHEMA } from './schemas/tls.ts';
 export { API_SCHEMA, ROUTE_SCHEMA, UPSTREAM_SCHEMA } from './schemas/traffic.ts';

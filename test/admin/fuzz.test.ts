@@ -1,10 +1,12 @@
 // Hostile bodies for every route that takes one: always 4xx problem+json, never 5xx, nothing written.
 import assert from 'node:assert/strict';
 import { ROUTES } from '../../admin/routes/table.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { type Reply, startTestAdmin, type TestAdmin } from './support.ts';
 
 const BODIES_PER_RESOURCE = 1000;
 const PARALLEL = 8;
+const CERTIFICATE = makeCertificate({ name: 'fuzz', hosts: ['fuzz.example'] });
 const ID = '00000000-0000-4000-8000-000000000000';
 
 /** Is a good body of each resource; each fuzzed body is one of these, broken in one place. */
@@ -29,6 +31,10 @@ const SEEDS: Readonly<Record<string, { readonly path: string; readonly body: obj
       targets: [{ host: '127.0.0.1', port: 9000, weight: 1 }],
       healthChecks: { active: { path: '/' }, passive: { failures: 1 } },
     },
+  },
+  certificates: {
+    path: '/v1/certificates',
+    body: { name: 'fuzz', hosts: ['fuzz.example'], certificate: CERTIFICATE.chain, privateKey: CERTIFICATE.privateKey },
   },
   consumers: { path: '/v1/consumers', body: { username: 'fuzz', customId: 'c', groups: ['g'], tags: ['t'] } },
   credentials: {

@@ -1,6 +1,7 @@
 // The description of the admin interface, held against what the service answers.
 import assert from 'node:assert/strict';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { makeCertificate } from '../support/certificates.ts';
 import { runSql } from '../support/database.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
@@ -19,7 +20,10 @@ interface Operation {
 type Example = readonly [string, string, string, object?];
 
 const ROUTE = { name: 'main', paths: ['/described'] };
+const { certificate, privateKey } = makeCertificate({ name: 'described', hosts: ['described.example'], toDays: 9 });
 const EXAMPLES: readonly Example[] = [
+  ['PUT', '/v1/certificates/{certificate}', '/v1/certificates/described', { certificate, privateKey }],
+  ['GET', '/v1/certificates', '/v1/certificates'],
   ['POST', '/v1/upstreams', '/v1/upstreams', { name: 'pool', targets: [{ host: '127.0.0.1', port: 9 }] }],
   ['PUT', '/v1/apis/{api}', '/v1/apis/described', { upstream: { name: 'pool' }, routes: [ROUTE] }],
   ['POST', '/v1/apis', '/v1/apis?dryRun=true', { name: 'dry', upstream: { name: 'pool' } }],

@@ -18,7 +18,11 @@ describe('migrations', () => {
     const first = await migrateUp(database.url);
     const second = await migrateUp(database.url);
 
-    assert.deepEqual(first, ['20261122T0001_create_configuration', '20261122T0002_create_publishing']);
+    assert.deepEqual(first, [
+      '20261122T0001_create_configuration',
+      '20261122T0002_create_publishing',
+      '20261122T0003_create_certificates',
+    ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));
   });

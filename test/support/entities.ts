@@ -1,7 +1,7 @@
 // Whole entities from the few fields that a test is about.
 // Must not be used where the admin's own reading of input is under test.
 import { randomUUID } from 'node:crypto';
-import type { Api, Binding, Change, Consumer, Route, Upstream } from '../../gateway/core/model.ts';
+import type { Api, Binding, Certificate, Change, Consumer, Route, Upstream } from '../../gateway/core/model.ts';
 
 const NOW = '2026-01-01T00:00:00.000Z';
 const STAMPS = { tags: [], createdAt: NOW, updatedAt: NOW };
@@ -55,6 +55,13 @@ export function makeBinding(fields: Partial<Binding> & { readonly plugin: string
   };
 }
 
+/** Makes a certificate entity; its key is as given, sealed or open. */
+export function makeCertificateEntity(
+  fields: Partial<Certificate> & Pick<Certificate, 'name' | 'certificate' | 'privateKey'>,
+): Certificate {
+  return { id: randomUUID(), hosts: [], ...STAMPS, ...fields };
+}
+
 /** Makes a consumer without groups. */
 export function makeConsumer(fields: Partial<Consumer> & { readonly username: string }): Consumer {
   return { id: randomUUID(), groups: [], ...STAMPS, ...fields };
@@ -62,11 +69,13 @@ export function makeConsumer(fields: Partial<Consumer> & { readonly username: st
 
 /** Gives entities as the changes of an update. */
 export function putAll(entities: {
+  readonly certificates?: readonly Certificate[];
   readonly apis?: readonly Api[];
   readonly upstreams?: readonly Upstream[];
   readonly bindings?: readonly Binding[];
 }): Change[] {
   return [
+    ...(entities.certificates ?? []).map((after): Change => ({ kind: 'certificate', id: after.id, after })),
     ...(entities.upstreams ?? []).map((after): Change => ({ kind: 'upstream', id: after.id, after })),
     ...(entities.apis ?? []).map((after): Change => ({ kind: 'api', id: after.id, after })),
     ...(entities.bindings ?? []).map((after): Change => ({ kind: 'binding', id: after.id, after })),

@@ -5,6 +5,7 @@ import pg from 'pg';
 import type {
   Api,
   Binding,
+  Certificate,
   Change,
   Consumer,
   Credential,
@@ -112,6 +113,7 @@ export async function publish(
 }
 
 const TABLES = {
+  certificate: 'certificates',
   api: 'apis',
   upstream: 'upstreams',
   binding: 'bindings',
@@ -125,6 +127,7 @@ async function writeEntity(client: pg.Client, change: Change): Promise<void> {
   if (change.kind === 'api') await insertApi(client, change.after);
   else if (change.kind === 'upstream') await insertUpstream(client, change.after);
   else if (change.kind === 'binding') await insertBinding(client, change.after);
+  else if (change.kind === 'certificate') await insertCertificate(client, change.after);
   else if (change.kind === 'consumer') await insertConsumer(client, change.after);
   else await insertCredential(client, change.after);
 }
@@ -150,6 +153,7 @@ async function insertApi(client: pg.Client, api: Api): Promise<void> {
     preserve_host: api.preserveHost,
     timeouts: api.timeouts,
     retries: api.retries,
+    client_certificate: api.clientCertificate ?? null,
     ...common(api),
   });
   for (const [position, route] of api.routes.entries()) {
@@ -157,6 +161,11 @@ async function insertApi(client: pg.Client, api: Api): Promise<void> {
     const rest = { hosts, paths, methods, headers, query, strip_path: stripPath };
     await insert(client, 'routes', { id, api_id: api.id, position, name: name ?? null, ...rest });
   }
+}
+
+async function insertCertificate(client: pg.Client, one: Certificate): Promise<void> {
+  const { id, name, hosts, certificate, privateKey } = one;
+  await insert(client, 'certificates', { id, name, hosts, certificate, sealed_key: privateKey, ...common(one) });
 }
 
 async function insertUpstream(client: pg.Client, upstream: Upstream): Promise<void> {

@@ -14,6 +14,7 @@ import {
   queryMatch,
   serverSet,
 } from './shared.ts';
+import { clientCertificatePolicy, upstreamTls } from './tls.ts';
 
 /** Describes a route: matches requests by host, path, method, headers and query. At least one of them is needed. */
 export const ROUTE_SCHEMA: JsonSchema = {
@@ -70,6 +71,7 @@ export const API_SCHEMA: JsonSchema = entity('Api', ['name', 'upstream'], {
   preserveHost: { type: 'boolean', default: false, description: "Sends the client's Host upstream." },
   timeouts,
   retries,
+  clientCertificate: clientCertificatePolicy,
 });
 
 const healthChecks: JsonSchema = {
@@ -143,14 +145,5 @@ export const UPSTREAM_SCHEMA: JsonSchema = entity('Upstream', ['name'], {
     description: 'How a target is chosen.',
   },
   healthChecks,
-  tls: {
-    type: 'object',
-    additionalProperties: false,
-    default: {},
-    description: 'TLS toward the targets.',
-    properties: {
-      verify: { type: 'boolean', default: true, description: 'Verifies the certificate.' },
-      serverName: { type: 'string', maxLength: 253, description: 'Server name to send and verify.' },
-    },
-  },
+  tls: upstreamTls,
 });

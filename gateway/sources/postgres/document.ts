@@ -15,7 +15,7 @@ export interface StoredDocument {
 }
 
 /** Lists what a node compiles; consumers and credentials are looked up, not compiled. */
-export const COMPILED_KINDS: readonly EntityKind[] = ['upstream', 'api', 'binding'];
+export const COMPILED_KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'binding'];
 
 /** Rows of one statement: parsing them holds the event loop for a few milliseconds. */
 const PAGE_ROWS = 500;
@@ -25,6 +25,10 @@ const MAX_REVISIONS_BEHIND = 1_000;
 const MAX_BYTES_BEHIND = 32 * 1024 * 1024;
 
 const SELECTS: { readonly [Kind in EntityKind]: { readonly sql: string; toChange(row: never): Change } } = {
+  certificate: {
+    sql: 'SELECT e.* FROM certificates e',
+    toChange: (row: rows.CertificateRow) => ({ kind: 'certificate', id: row.id, after: rows.toCertificate(row) }),
+  },
   upstream: {
     sql: `SELECT e.*, (SELECT coalesce(json_agg(json_build_object('host', t.host, 'port', t.port, 'weight', t.weight)
             ORDER BY t.position), '[]') FROM targets t WHERE t.upstream_id = e.id) AS targets

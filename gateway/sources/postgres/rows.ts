@@ -1,6 +1,16 @@
 // Maps rows of the configuration tables to the entities of the model, in the form in which revisions store them.
 // Must not query.
-import type { Api, Binding, Consumer, Credential, Route, Scope, Target, Upstream } from '../../core/model.ts';
+import type {
+  Api,
+  Binding,
+  Certificate,
+  Consumer,
+  Credential,
+  Route,
+  Scope,
+  Target,
+  Upstream,
+} from '../../core/model.ts';
 
 interface EntityRow {
   readonly id: string;
@@ -18,6 +28,7 @@ export interface ApiRow extends EntityRow {
   readonly preserve_host: boolean;
   readonly timeouts: Api['timeouts'];
   readonly retries: Api['retries'];
+  readonly client_certificate: NonNullable<Api['clientCertificate']> | null;
   readonly routes: readonly RouteRow[];
 }
 
@@ -30,6 +41,14 @@ interface RouteRow {
   readonly headers: Route['headers'];
   readonly query: Route['query'];
   readonly strip_path: boolean;
+}
+
+/** Is a row of `certificates`. */
+export interface CertificateRow extends EntityRow {
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly certificate: string;
+  readonly sealed_key: string;
 }
 
 /** Is a row of `upstreams` with its targets in order, as JSON. */
@@ -84,8 +103,15 @@ export function toApi(row: ApiRow): Api {
     preserveHost: row.preserve_host,
     timeouts: row.timeouts,
     retries: row.retries,
+    ...(row.client_certificate === null ? {} : { clientCertificate: row.client_certificate }),
     ...toCommon(row),
   };
+}
+
+/** Gives the certificate of a row; its key is sealed, as stored. */
+export function toCertificate(row: CertificateRow): Certificate {
+  const { id, name, hosts, certificate, sealed_key: privateKey } = row;
+  return { id, name, hosts, certificate, privateKey, ...toCommon(row) };
 }
 
 /** Gives the upstream of a row. */
