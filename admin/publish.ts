@@ -1,14 +1,22 @@
 // The one door for every write to the configuration, and the one place that knows the current document.
 // Must not know a resource: callers change a draft, this checks, stores, numbers and announces it.
-import type { InstalledPlugins } from '../gateway/core/check.ts';
-import { checkDocument, type EntityProblem } from '../gateway/core/check.ts';
-import { applyUpdate, type DocumentState, EMPTY_DOCUMENT } from '../gateway/core/config.ts';
+import {
+  checkChange,
+  checkDocument,
+  type EntityProblem,
+  type GoodDocument,
+  type InstalledPlugins,
+  type Verdict,
+} from '../gateway/core/check.ts';
+import { applyUpdate, type DocumentState, EMPTY_DOCUMENT, gatherIds } from '../gateway/core/config.ts';
+import type { Change } from '../gateway/core/model.ts';
 import type { Logger } from '../gateway/core/plugin.ts';
+import { createSlicer, inSlices } from '../gateway/core/slicer.ts';
 import { MAX_PROBLEMS } from '../gateway/core/validate.ts';
 import { readChangesSince, readDocument } from '../gateway/sources/postgres/document.ts';
 import { buildDiff, type EntityDiff } from './document/diff.ts';
 import { Draft, type EntityChange } from './document/draft.ts';
-import { findSharedRoutes } from './document/route-ids.ts';
+import { findMovedRoutes } from './document/route-ids.ts';
 import { AdminError, invalid } from './errors.ts';
 import { createQueue } from './queue.ts';
 import { writeAudit } from './store/audit.ts';
@@ -73,13 +81,13 @@ export function createPublisher(options: {
   let known: Known | undefined;
 
   // The document in memory is only ever used after a look at the database, so it is never stale.
-  async function sync(knex: Knex): Promise<DocumentState> {
+  async function sync(knex: Knex): Promise<Known> {
     const before = known;
     const standing = await readStanding(knex, before?.state.revision ?? 0);
-    const base = before !== undefined && isSameHistory(before, standing) ? before.state : undefined;
-    const state = base?.revision === standing.revision ? base : await readState(knex, base, standing.revision);
-    known = { state, madeAt: state === base ? standing.madeAt : null };
-    return state;
+    const base = before !== undefined && isSameHistory(before, standing) ? before : undefined;
+    if (base?.state.revision === standing.revision) known = { ...base, madeAt: standing.madeAt };
+    else known = { ...(await readKnown(knex, base, { revision: standing.revision, plugins })), madeAt: null };
+    return known;
   }
 
   return {
@@ -87,30 +95,30 @@ export function createPublisher(options: {
       const before = known;
       const standing = await database.run((knex) => readStanding(knex, before?.state.revision ?? 0));
       if (before?.state.revision === standing.revision && isSameHistory(before, standing)) {
-        if (known === before) known = { state: before.state, madeAt: standing.madeAt };
+        if (known === before) known = { ...before, madeAt: standing.madeAt };
         return before.state;
       }
       return await database.transaction(async (transaction) => {
         await transaction.raw('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
-        return { value: await sync(transaction), isKept: true };
+        return { value: (await sync(transaction)).state, isKept: true };
       });
     },
     async publish(change, publishOptions) {
       return await inTurn(async () => {
-        let after: DocumentState | undefined;
+        let after: Omit<Known, 'madeAt'> | undefined;
         const publication = await database.transaction(async (transaction) => {
           await lockRevision(transaction);
           const base = await sync(transaction);
-          const draft = new Draft(base, new Date().toISOString());
+          const draft = new Draft(base.state, new Date().toISOString());
           const value = await change(draft, transaction);
-          const done = await store(transaction, draft, plugins, publishOptions, log);
-          const isKept = done.revision !== base.revision && !publishOptions.isDryRun;
-          if (isKept) after = done.state;
+          const { good, ...done } = await store(transaction, { draft, base, plugins, log, options: publishOptions });
+          const isKept = done.revision !== base.state.revision && !publishOptions.isDryRun;
+          if (isKept) after = { state: done.state, good };
           return { value: { value, ...done }, isKept };
         });
         // Only a commit that was confirmed moves the document; after any doubt the next request reads the number anew.
         if (after !== undefined) {
-          known = { state: after, madeAt: null };
+          known = { ...after, madeAt: null };
           const { action, actor } = publishOptions;
           const { revision, changes } = publication;
           log.info('published', { revision, action, actor, changes: changes.length });
@@ -123,6 +131,8 @@ export function createPublisher(options: {
 
 interface Known {
   readonly state: DocumentState;
+  /** Undefined as long as the document was not checked, or when something is wrong with it: then all of it is checked at the next write. */
+  readonly good: GoodDocument | undefined;
   /** When this revision was made, as the database knows it; null = not asked yet. */
   readonly madeAt: string | null;
 }
@@ -132,38 +142,82 @@ function isSameHistory(known: Known, { madeAt }: Standing): boolean {
   return known.madeAt === null || madeAt === null || known.madeAt === madeAt;
 }
 
-async function readState(knex: Knex, known: DocumentState | undefined, revision: number): Promise<DocumentState> {
-  if (known !== undefined && known.revision < revision) {
-    const update = await readChangesSince(knex, known.revision);
-    if (update !== undefined) return applyUpdate(known, update);
+/** Reads the document, or what another admin changed of the one that is known. */
+async function readKnown(
+  knex: Knex,
+  known: Known | undefined,
+  { revision, plugins }: { readonly revision: number; readonly plugins: InstalledPlugins },
+): Promise<Omit<Known, 'madeAt'>> {
+  if (known !== undefined && known.state.revision < revision) {
+    const update = await readChangesSince(knex, known.state.revision);
+    if (update !== undefined) {
+      const state = await inSlices(applyUpdate(known.state, update));
+      return { state, good: known.good && goodOf(await check(known.good, state, { named: update.changes, plugins })) };
+    }
   }
   const { changes } = await readDocument(knex);
-  return applyUpdate(EMPTY_DOCUMENT, { revision, isReset: true, changes });
+  return { state: await inSlices(applyUpdate(EMPTY_DOCUMENT, { revision, isReset: true, changes })), good: undefined };
+}
+
+/** Checks what a document became; all of it when the one before is not known to be good. */
+async function check(
+  before: GoodDocument | undefined,
+  state: DocumentState,
+  { named, plugins }: { readonly named: readonly (Change | EntityChange)[]; readonly plugins: InstalledPlugins },
+): Promise<Verdict> {
+  const options = { plugins, consumers: 'here' } as const;
+  if (before === undefined) return await inSlices(checkDocument(state, options));
+  const touched = await inSlices(gatherIds(named));
+  return await inSlices(checkChange(before, state, { ...options, touched }));
+}
+
+function goodOf(verdict: Verdict): GoodDocument | undefined {
+  return verdict.ok ? verdict.good : undefined;
+}
+
+interface Candidate {
+  readonly draft: Draft;
+  readonly base: Known;
+  readonly plugins: InstalledPlugins;
+  readonly log: Logger;
+  readonly options: PublishOptions;
 }
 
 async function store(
   transaction: Knex.Transaction,
-  draft: Draft,
-  plugins: InstalledPlugins,
-  options: PublishOptions,
-  log: Logger,
-): Promise<Omit<Publication<unknown>, 'value'>> {
+  { draft, base, plugins, log, options }: Candidate,
+): Promise<Omit<Publication<unknown>, 'value'> & Pick<Known, 'good'>> {
   const changes = draft.changes();
-  const diffs = changes.map(buildDiff);
-  const { revision: current } = draft.base;
-  if (changes.length === 0) return { revision: current, changes: diffs, state: draft.base };
+  const diffs = await buildDiffs(changes);
+  const { revision: current } = base.state;
+  if (changes.length === 0) return { revision: current, changes: diffs, state: base.state, good: base.good };
 
-  const state = draft.state();
-  const problems = [...checkDocument(state, plugins), ...findSharedRoutes(state, draft.base)];
+  const state = await inSlices(draft.state());
+  const verdict = await check(base.good, state, { named: changes, plugins });
+  const found = verdict.ok ? [] : verdict.problems;
+  const isFound = (one: EntityProblem): boolean =>
+    found.some(({ id, pointer }) => id === one.id && pointer === one.pointer);
+  const problems = [...found, ...findMovedRoutes(changes, base).filter((one) => !isFound(one))];
   if (problems.length > 0) throw buildRefusal(problems, options, diffs);
-  if (options.isDryRun) return { revision: current, changes: diffs, state };
+  const good = goodOf(verdict);
+  if (options.isDryRun) return { revision: current, changes: diffs, state, good };
 
   const isLarge = changes.length >= LARGE_WRITE;
   if (isLarge) log.info('writing a large change', { changes: changes.length, action: options.action });
   await writeChanges(transaction, changes);
   if (isLarge) log.info('configuration written; recording the revision', { revision: state.revision });
   await record(transaction, state.revision, changes, diffs, options);
-  return { revision: state.revision, changes: diffs, state };
+  return { revision: state.revision, changes: diffs, state, good };
+}
+
+async function buildDiffs(changes: readonly EntityChange[]): Promise<readonly EntityDiff[]> {
+  const slicer = createSlicer();
+  const diffs: EntityDiff[] = [];
+  for (const change of changes) {
+    diffs.push(buildDiff(change));
+    await slicer.step();
+  }
+  return diffs;
 }
 
 async function record(

@@ -116,7 +116,7 @@ describe('architecture', () => {
       /^[^.]*$/,
       /^admin\//,
       /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer)\.ts$/,
-      /^gateway\/core\/(routing|tls)\//,
+      /^gateway\/core\/(document|routing|tls)\//,
       /^gateway\/sources\/(postgres\/|secrets\.ts)/,
       /^gateway\/loader\.ts$/,
       /^@koa\/router$/,

@@ -1,18 +1,10 @@
 // A candidate document that a write works on: the known state, with changes on top.
 // Must not check across entities (core/check.ts) and must not touch I/O.
 import { isDeepStrictEqual } from 'node:util';
-import { type DocumentState, KINDS } from '../../gateway/core/config.ts';
+import { type DocumentState, KINDS, mapOf, replaceMaps } from '../../gateway/core/config.ts';
+import { editMap, type MapEdit } from '../../gateway/core/document/layered-map.ts';
 import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
-
-/** Maps each kind to its map in the state. */
-export const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'revision'>>> = {
-  certificate: 'certificates',
-  upstream: 'upstreams',
-  api: 'apis',
-  consumer: 'consumers',
-  credential: 'credentials',
-  binding: 'bindings',
-};
+import type { Steps } from '../../gateway/core/slicer.ts';
 
 /** Is one entity that a write changed; null = not there. */
 export interface EntityChange {
@@ -22,22 +14,17 @@ export interface EntityChange {
   readonly after: EntityOf[EntityKind] | null;
 }
 
-/** Gives the map of one kind. */
-export function mapOf<Kind extends EntityKind>(state: DocumentState, kind: Kind): ReadonlyMap<string, EntityOf[Kind]> {
-  return state[MAP_OF[kind]] as unknown as ReadonlyMap<string, EntityOf[Kind]>;
-}
-
 /** Gives the name an entity goes by in paths; undefined when it has none. */
 export function nameOf(kind: EntityKind, entity: EntityOf[EntityKind]): string | undefined {
   const { name, username } = entity as { readonly name?: string; readonly username?: string };
   return kind === 'consumer' ? username : name;
 }
 
-/** Holds a candidate. Maps are copied at the first change of their kind, so untouched ones keep their identity. */
+/** Holds a candidate. Maps in which nothing differs keep their identity. */
 export class Draft {
   readonly base: DocumentState;
   readonly now: string;
-  readonly #maps = new Map<EntityKind, Map<string, EntityOf[EntityKind]>>();
+  readonly #edits = new Map<EntityKind, MapEdit<EntityOf[EntityKind]>>();
   readonly #touched = new Map<EntityKind, Set<string>>();
 
   /** `now` is the time that changed entities get as `updatedAt`. */
@@ -48,7 +35,7 @@ export class Draft {
 
   /** Gives the entities of one kind as they are now. */
   all<Kind extends EntityKind>(kind: Kind): ReadonlyMap<string, EntityOf[Kind]> {
-    const own = this.#maps.get(kind) as ReadonlyMap<string, EntityOf[Kind]> | undefined;
+    const own = this.#edits.get(kind) as ReadonlyMap<string, EntityOf[Kind]> | undefined;
     return own ?? mapOf(this.base, kind);
   }
 
@@ -75,16 +62,11 @@ export class Draft {
   }
 
   /** Gives the candidate, numbered as the revision it would become. */
-  state(): DocumentState {
-    return {
-      revision: this.base.revision + 1,
-      certificates: this.#current('certificate'),
-      upstreams: this.#current('upstream'),
-      apis: this.#current('api'),
-      consumers: this.#current('consumer'),
-      credentials: this.#current('credential'),
-      bindings: this.#current('binding'),
-    };
+  *state(): Steps<DocumentState> {
+    const maps = new Map<EntityKind, ReadonlyMap<string, EntityOf[EntityKind]>>();
+    for (const kind of new Set(this.changes().map((change) => change.kind)))
+      maps.set(kind, yield* this.#edit(kind).build());
+    return replaceMaps(this.base, this.base.revision + 1, maps);
   }
 
   /** Gives what differs from the base, in an order in which nothing refers to something later. */
@@ -107,17 +89,17 @@ export class Draft {
     return new Date(Date.parse(before.updatedAt) + 1).toISOString();
   }
 
-  #current<Kind extends EntityKind>(kind: Kind): ReadonlyMap<string, EntityOf[Kind]> {
-    const before = mapOf(this.base, kind);
-    const isChanged = [...(this.#touched.get(kind) ?? [])].some((id) => this.get(kind, id) !== before.get(id));
-    return isChanged ? this.all(kind) : before;
-  }
-
-  #touch(kind: EntityKind, id: string): Map<string, EntityOf[EntityKind]> {
+  #touch(kind: EntityKind, id: string): MapEdit<EntityOf[EntityKind]> {
     const touched = this.#touched.get(kind) ?? new Set();
     this.#touched.set(kind, touched.add(id));
-    const map = this.#maps.get(kind) ?? new Map<string, EntityOf[EntityKind]>(mapOf(this.base, kind));
-    this.#maps.set(kind, map);
-    return map;
+    return this.#edit(kind);
+  }
+
+  #edit(kind: EntityKind): MapEdit<EntityOf[EntityKind]> {
+    const known = this.#edits.get(kind);
+    if (known !== undefined) return known;
+    const edit = editMap<EntityOf[EntityKind]>(mapOf(this.base, kind));
+    this.#edits.set(kind, edit);
+    return edit;
   }
 }

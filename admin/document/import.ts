@@ -1,7 +1,7 @@
 // Turns a whole configuration document into changes of a draft: all of it or nothing.
 // Must not check what checkDocument checks, and must not hash passwords: seal.ts did.
 import { bindingKey, type EntityProblem, type InstalledPlugins } from '../../gateway/core/check.ts';
-import { KINDS } from '../../gateway/core/config.ts';
+import { KINDS, mapOf } from '../../gateway/core/config.ts';
 import type { Api, Credential, EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import { createSlicer, type Slicer } from '../../gateway/core/slicer.ts';
 import { hashKey } from '../../gateway/sources/secrets.ts';
@@ -10,7 +10,7 @@ import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
 import { type ScopeFinder, toBinding } from './bindings.ts';
 import { putCertificate, toCertificate } from './certificates.ts';
 import { toCredential } from './credentials.ts';
-import { type Draft, MAP_OF, mapOf, nameOf } from './draft.ts';
+import { type Draft, nameOf } from './draft.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isId } from './read.ts';
 import type { Item, ReadConfig } from './read-config.ts';
@@ -121,7 +121,7 @@ class ImportRun {
   removeUnlisted(kinds: readonly EntityKind[]): void {
     if (this.#options.isMerge) return;
     for (const kind of kinds) {
-      for (const id of this.#draft.base[MAP_OF[kind]].keys()) {
+      for (const id of mapOf(this.#draft.base, kind).keys()) {
         if (!this.pointers.has(`${kind} ${id}`)) this.#draft.remove(kind, id);
       }
     }
@@ -172,7 +172,7 @@ function createFinder(draft: Draft): ScopeFinder {
 /** @throws SHRINK_REFUSED for a replacement that looks like an accident: empty, or most of a kind gone */
 function checkShrink(draft: Draft): void {
   const counts = KINDS.map((kind) => {
-    const before = draft.base[MAP_OF[kind]];
+    const before = mapOf(draft.base, kind);
     const after = draft.all(kind);
     return {
       kind,

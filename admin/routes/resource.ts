@@ -1,11 +1,11 @@
 // Builds the routes that every kind of entity has alike: list, create, show, upsert, patch, delete.
 // Must not know a kind: what differs comes in as a `Resource`.
 import type { EntityProblem } from '../../gateway/core/check.ts';
-import type { DocumentState, InputKind } from '../../gateway/core/config.ts';
+import { type DocumentState, type InputKind, mapOf } from '../../gateway/core/config.ts';
 import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import { answerPage, answerWrite, buildEtag, checkPreconditions } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
-import { type Draft, mapOf, nameOf } from '../document/draft.ts';
+import { type Draft, nameOf } from '../document/draft.ts';
 import { mergePatch } from '../document/merge-patch.ts';
 import { findEntity, type Input, isId, isRecord, readEntity } from '../document/read.ts';
 import { AdminError, invalidField } from '../errors.ts';

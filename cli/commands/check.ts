@@ -1,7 +1,6 @@
 // `sallyport check`: says what is wrong with a configuration file, without a database or an admin service.
 // Must not check by rules of its own: it runs the admin's.
 import { randomBytes } from 'node:crypto';
-import type { EntityProblem } from '../../gateway/core/check.ts';
 import { describeProblems } from '../admin-client.ts';
 import type { Command } from '../command.ts';
 import { type ConfigFile, readConfigFile } from '../config-file.ts';
@@ -50,12 +49,14 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
       import('../../admin/document/import.ts'),
       import('../../admin/document/draft.ts'),
     ]);
-  const [{ EMPTY_DOCUMENT }, { checkDocument }, { BUILT_IN_PLUGINS, readManifests }, { invalid }] = await Promise.all([
-    import('../../gateway/core/config.ts'),
-    import('../../gateway/core/check.ts'),
-    import('../../gateway/loader.ts'),
-    import('../../admin/errors.ts'),
-  ]);
+  const [{ EMPTY_DOCUMENT }, { checkDocument }, { atOnce }, { BUILT_IN_PLUGINS, readManifests }, { invalid }] =
+    await Promise.all([
+      import('../../gateway/core/config.ts'),
+      import('../../gateway/core/check.ts'),
+      import('../../gateway/core/slicer.ts'),
+      import('../../gateway/loader.ts'),
+      import('../../admin/errors.ts'),
+    ]);
 
   const bytes = Buffer.from(file.text);
   const body = file.type === 'application/json' ? readJson(bytes) : await readYaml(bytes);
@@ -65,9 +66,9 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
   const secretKey = randomBytes(32);
   const config = await readConfigDocument(await hashPasswordsIn(body, EMPTY_DOCUMENT));
   const locate = await applyConfig(draft, config, { isMerge: false, allowShrink: true, plugins, secretKey });
-  const state = draft.state();
-  const problems: readonly EntityProblem[] = checkDocument(state, plugins, { consumers: 'here' });
-  if (problems.length > 0) throw invalid(problems.map((one) => ({ pointer: locate(one), message: one.message })));
+  const state = atOnce(draft.state());
+  const verdict = atOnce(checkDocument(state, { plugins, consumers: 'here' }));
+  if (!verdict.ok) throw invalid(verdict.problems.map((one) => ({ pointer: locate(one), message: one.message })));
   return [
     `${state.apis.size} apis`,
     `${state.upstreams.size} upstreams`,

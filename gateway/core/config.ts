@@ -1,5 +1,6 @@
 // Reads single entities and keeps the document: its state, its updates.
 // Must not compile anything for traffic (snapshot.ts) and must not touch I/O. Checks across entities are in check.ts.
+import { editMap } from './document/layered-map.ts';
 import { ConfigError, type Problem } from './errors.ts';
 import type { InstalledPlugin, Manifest } from './manifest.ts';
 import type {
@@ -26,6 +27,7 @@ import {
   TOKEN_SCHEMA,
   UPSTREAM_SCHEMA,
 } from './schemas.ts';
+import type { Steps } from './slicer.ts';
 import { buildValidator, type Validator } from './validate.ts';
 
 /** Is the whole configuration at one revision, by id. Maps are never changed in place: equal identity = equal content. */
@@ -52,6 +54,47 @@ export const EMPTY_DOCUMENT: DocumentState = {
 
 /** Lists every kind of entity, so that nothing refers to something later. */
 export const KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'consumer', 'credential', 'binding'];
+
+/** Maps each kind to its map in the state. */
+const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'revision'>>> = {
+  certificate: 'certificates',
+  upstream: 'upstreams',
+  api: 'apis',
+  consumer: 'consumers',
+  credential: 'credentials',
+  binding: 'bindings',
+};
+
+/** Gives the map of one kind. */
+export function mapOf<Kind extends EntityKind>(state: DocumentState, kind: Kind): ReadonlyMap<string, EntityOf[Kind]> {
+  return state[MAP_OF[kind]] as unknown as ReadonlyMap<string, EntityOf[Kind]>;
+}
+
+/** Numbers a state, with other maps in the place of some. */
+export function replaceMaps(
+  state: DocumentState,
+  revision: number,
+  maps: Iterable<readonly [EntityKind, ReadonlyMap<string, EntityOf[EntityKind]>]>,
+): DocumentState {
+  const replaced = Object.fromEntries(Array.from(maps, ([kind, map]) => [MAP_OF[kind], map]));
+  // Each map was made from the one of its own kind; the pair of kind and entity cannot be told to the compiler.
+  return { ...state, ...replaced, revision };
+}
+
+/** Names entities: for each kind that is there, ids. */
+export type EntityIds = ReadonlyMap<EntityKind, ReadonlySet<string>>;
+
+/** Gathers the ids of what is named, such as the changes of an update; each once. */
+export function* gatherIds(named: Iterable<{ readonly kind: EntityKind; readonly id: string }>): Steps<EntityIds> {
+  const ids = new Map<EntityKind, Set<string>>();
+  for (const { kind, id } of named) {
+    const known = ids.get(kind);
+    if (known) known.add(id);
+    else ids.set(kind, new Set([id]));
+    yield;
+  }
+  return ids;
+}
 
 /** Names what `readInput` reads: an entity as an admin writes it. */
 export type InputKind =
@@ -130,44 +173,25 @@ function failure(pointer: string, message: string): ReadFailure {
   return { ok: false, problems: [{ pointer, code: 'INVALID', message }] };
 }
 
-/** Brings a document to an update's revision. Untouched maps keep their identity. */
-export function applyUpdate(state: DocumentState, update: Update): DocumentState {
+/** Brings a document to an update's revision, in a time that does not grow with it. Untouched maps keep their identity. */
+export function* applyUpdate(state: DocumentState, update: Update): Steps<DocumentState> {
   const base = update.isReset ? EMPTY_DOCUMENT : state;
-  return {
-    revision: update.revision,
-    certificates: applyChanges(base.certificates, update.changes, 'certificate'),
-    apis: applyChanges(base.apis, update.changes, 'api'),
-    upstreams: applyChanges(base.upstreams, update.changes, 'upstream'),
-    bindings: applyChanges(base.bindings, update.changes, 'binding'),
-    consumers: applyChanges(base.consumers, update.changes, 'consumer'),
-    credentials: applyChanges(base.credentials, update.changes, 'credential'),
-  };
-}
-
-function applyChanges<Kind extends EntityKind>(
-  map: ReadonlyMap<string, EntityOf[Kind]>,
-  changes: readonly Change[],
-  kind: Kind,
-): ReadonlyMap<string, EntityOf[Kind]> {
-  const own = changes.filter((change) => change.kind === kind);
-  if (own.length === 0) return map;
-
-  const next = new Map(map);
-  for (const change of own) {
-    if (change.after === undefined) next.delete(change.id);
-    else next.set(change.id, change.after as EntityOf[Kind]);
+  const edits = new Map(KINDS.map((kind) => [kind, editMap<EntityOf[EntityKind]>(mapOf(base, kind))]));
+  for (const { kind, id, after } of update.changes) {
+    if (after === undefined) edits.get(kind)?.delete(id);
+    else edits.get(kind)?.set(id, after);
+    yield;
   }
-  return next;
+  const maps = new Map<EntityKind, ReadonlyMap<string, EntityOf[EntityKind]>>();
+  for (const [kind, edit] of edits) maps.set(kind, yield* edit.build());
+  return replaceMaps(base, update.revision, maps);
 }
 
 /** Gives the whole document as changes, in an order in which nothing refers to something later. */
 export function listChanges(state: DocumentState): Change[] {
   const changes: Change[] = [];
-  for (const [id, after] of state.certificates) changes.push({ kind: 'certificate', id, after });
-  for (const [id, after] of state.upstreams) changes.push({ kind: 'upstream', id, after });
-  for (const [id, after] of state.apis) changes.push({ kind: 'api', id, after });
-  for (const [id, after] of state.consumers) changes.push({ kind: 'consumer', id, after });
-  for (const [id, after] of state.credentials) changes.push({ kind: 'credential', id, after });
-  for (const [id, after] of state.bindings) changes.push({ kind: 'binding', id, after });
+  for (const kind of KINDS) {
+    for (const [id, after] of mapOf(state, kind)) changes.push({ kind, id, after } as Change);
+  }
   return changes;
 }

@@ -2,14 +2,14 @@
 // Must not know where documents come from, nor the process it runs in.
 
 import type { EntityProblem } from './check.ts';
-import { applyUpdate } from './config.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
 import type { Binding, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
-import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
+import { inSlices } from './slicer.ts';
+import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type InstanceSet, type Snapshot } from './snapshot.ts';
 import { createHealthChecker } from './upstream/health.ts';
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
 
@@ -84,18 +84,34 @@ export interface EngineContext {
   count(status: number): void;
 }
 
+/** Counts the snapshots in use that share a set of set-ups: most changes touch no binding. */
+interface Holding {
+  readonly instances: InstanceSet;
+  snapshots: number;
+}
+
+function hold(instances: InstanceSet, shared: Holding | undefined): Holding {
+  if (shared?.instances === instances && shared.snapshots > 0) {
+    shared.snapshots++;
+    return shared;
+  }
+  for (const instance of instances.values()) instance.holders++;
+  return { instances, snapshots: 1 };
+}
+
 /**
  * Counts who uses a snapshot: the engine, until `end`, and every request on it. A set-up lives in many snapshots, of which a
  * slow request may hold an old one, so it is closed by the last that lets go.
  */
 class Tenure implements Lease {
   readonly snapshot: Snapshot;
+  readonly holding: Holding;
   #users = 1;
   #closing: Promise<void> = Promise.resolve();
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, previous?: Tenure) {
     this.snapshot = snapshot;
-    for (const instance of snapshot.instances.values()) instance.holders++;
+    this.holding = hold(snapshot.instances, previous?.holding);
   }
 
   take(): Lease {
@@ -106,7 +122,9 @@ class Tenure implements Lease {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
-    this.#closing = closeInstances([...this.snapshot.instances.values()].filter((one) => --one.holders === 0));
+    const { instances } = this.holding;
+    if (--this.holding.snapshots > 0) return;
+    this.#closing = closeInstances([...instances.values()].filter((one) => --one.holders === 0));
   }
 
   /** Lets go on the engine's side; resolves when that has closed what it closes. Call once. */
@@ -132,9 +150,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
   const swap = (next: Tenure): void => {
     const old = tenure;
-    upstreams.update(next.snapshot.document);
     tenure = next;
-    health.update();
     void old.end();
   };
 
@@ -144,16 +160,28 @@ export function createEngine(options: EngineOptions): Engine {
       return tenure.snapshot.revision;
     },
     async prepare(update) {
-      const previous = tenure.snapshot;
+      const previous = tenure;
       const { revision } = update;
-      const compiled = await buildSnapshot(applyUpdate(previous.document, update), previous, {
-        plugins,
-        lend: (binding) => lend(binding, ports),
-        touchedApis: update.isReset ? undefined : new Set(update.changes.map(({ id }) => id)),
-      });
+      const lendTo = (binding: Binding): Loan => lend(binding, ports);
+      const compiled = await buildSnapshot(update, previous.snapshot, { plugins, lend: lendTo });
       if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
-      const next = new Tenure(compiled.snapshot);
-      return { ok: true, revision, commit: () => swap(next), discard: () => void next.end() };
+      const { snapshot, touched } = compiled;
+      const ids = update.isReset ? undefined : (touched.get('upstream') ?? new Set<string>());
+      const nextUpstreams = await inSlices(upstreams.prepare(snapshot.good.state, ids));
+      const next = new Tenure(snapshot, previous);
+      return {
+        ok: true,
+        revision,
+        commit() {
+          nextUpstreams.commit();
+          swap(next);
+          if (ids?.size !== 0) health.update();
+        },
+        discard() {
+          nextUpstreams.discard();
+          void next.end();
+        },
+      };
     },
     stats: () =>
       [...tenure.snapshot.instances.values()].map(({ binding, stats }) => ({

@@ -9,6 +9,7 @@ import { buildCondition, type MatchRequest, matchesHost, matchesPath } from './r
 import { readRequestTarget } from './routing/path.ts';
 import { buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
 import { buildEntries, createRouterBuilder, EMPTY_ROUTER, findRoute, type RouteEntry } from './routing/router.ts';
+import { atOnce } from './slicer.ts';
 import { joinUpstreamTarget } from './upstream/target-path.ts';
 
 /** Most routes that lost which are listed; the nearest misses come first. */
@@ -76,7 +77,7 @@ export function explainRequest(
   }
   const builder = createRouterBuilder(EMPTY_ROUTER);
   for (const api of document.apis.values()) builder.add(api);
-  const found = findRoute(builder.build(), match);
+  const found = findRoute(atOnce(builder.build()), match);
   const considered = listConsidered(document, match, found.entry);
   const base = { canonicalPath: match.path, considered };
   if (!found.entry) {

@@ -1,14 +1,22 @@
 // Compiles a document into what traffic runs on: frozen, numbered, built beside the old one and swapped whole.
 // Must not hold the event loop, and must not touch the snapshot that is serving.
-import { checkDocument, type EntityProblem } from './check.ts';
-import { type DocumentState, EMPTY_DOCUMENT } from './config.ts';
-import type { Api, Binding } from './model.ts';
+import { checkChange, EMPTY_GOOD, type EntityProblem, type GoodDocument } from './check.ts';
+import { applyUpdate, type DocumentState, type EntityIds, gatherIds } from './config.ts';
+import { editMap } from './document/layered-map.ts';
+import type { Binding, Update } from './model.ts';
 import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin, type Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
 import { buildCondition } from './routing/match.ts';
-import { type BindingIndex, buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
+import {
+  type BindingChange,
+  type BindingIndex,
+  changeIndex,
+  EMPTY_INDEX,
+  orderBindings,
+  resolveBindings,
+} from './routing/resolve.ts';
 import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
-import { createSlicer } from './slicer.ts';
+import { createSlicer, inSlices, type Steps } from './slicer.ts';
 
 /** Most chains of single consumers kept per snapshot; beyond, they are built again when needed. */
 const MAX_CONSUMER_CHAINS = 10_000;
@@ -20,22 +28,25 @@ const UNROUTED = {};
 /** Is a document compiled. */
 export interface Snapshot {
   readonly revision: number;
-  readonly document: DocumentState;
+  readonly good: GoodDocument;
   readonly router: Router;
   readonly index: BindingIndex;
-  readonly instances: ReadonlyMap<string, Instance>;
+  readonly instances: InstanceSet;
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
   /** Chains filled on first use: by route, which goes with its api; and by api, route, consumer and groups. */
   readonly routeChains: WeakMap<object, Chain>;
   readonly consumerChains: Map<string, Chain>;
 }
 
+/** Holds set-ups by the id of their binding. Snapshots between which no binding changed share one set. */
+export type InstanceSet = ReadonlyMap<string, Instance>;
+
 /** Is the snapshot before the first revision: no route. */
 export const EMPTY_SNAPSHOT: Snapshot = {
   revision: 0,
-  document: EMPTY_DOCUMENT,
+  good: EMPTY_GOOD,
   router: EMPTY_ROUTER,
-  index: buildBindingIndex([]),
+  index: EMPTY_INDEX,
   instances: new Map(),
   plugins: new Map(),
   routeChains: new WeakMap(),
@@ -47,105 +58,101 @@ export interface SnapshotOptions {
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
   /** Lends a binding what it may use, from its set-up to its close. */
   lend(binding: Binding): Loan;
-  /** Ids of the only apis that may differ from those of the snapshot before; absent = any. */
-  readonly touchedApis?: ReadonlySet<string> | undefined;
 }
 
 /** Is the result of compiling: a snapshot, or every reason against it. */
 export type Compiled =
-  | { readonly ok: true; readonly snapshot: Snapshot }
+  | { readonly ok: true; readonly snapshot: Snapshot; readonly touched: EntityIds }
   | { readonly ok: false; readonly problems: readonly EntityProblem[] };
 
 /**
- * Compiles `document` beside `previous`, sharing everything that did not change: routes of untouched apis, set-ups of
- * untouched bindings. Refuses whole: nothing of a refused document stays.
+ * Compiles what an update makes of `previous`, sharing everything that it does not touch: checks, routes of other apis,
+ * set-ups of other bindings. Refuses whole: nothing of a refused document stays.
  */
-export async function buildSnapshot(
-  document: DocumentState,
-  previous: Snapshot,
-  options: SnapshotOptions,
-): Promise<Compiled> {
-  const problems = checkDocument(document, options.plugins, { consumers: 'elsewhere' });
-  if (problems.length > 0) return { ok: false, problems };
+export async function buildSnapshot(update: Update, previous: Snapshot, options: SnapshotOptions): Promise<Compiled> {
+  const base = update.isReset ? EMPTY_SNAPSHOT : previous;
+  const touched = await inSlices(gatherIds(update.changes));
+  const state = await inSlices(applyUpdate(base.good.state, update));
+  const { plugins } = options;
+  const checked = await inSlices(checkChange(base.good, state, { plugins, consumers: 'elsewhere', touched }));
+  if (!checked.ok) return checked;
 
-  const router = await buildRouter(document.apis, previous, options.touchedApis);
-  const isSameBindings = document.bindings === previous.document.bindings;
-  const setUp = isSameBindings
-    ? { instances: previous.instances, problems: [] }
-    : await buildInstances(document, previous, options);
-  if (setUp.problems.length > 0) return { ok: false, problems: setUp.problems };
+  const router = await inSlices(changeRouter(base, state, touched.get('api') ?? NO_IDS));
+  const bindings = listTouched(base.good.state.bindings, state.bindings, touched.get('binding') ?? NO_IDS);
+  const setUp = await changeInstances(base.instances, bindings, previous.instances, options);
+  if (!setUp.ok) return setUp;
 
-  const { instances } = setUp;
-  const index = isSameBindings ? previous.index : buildBindingIndex(document.bindings.values());
+  const isSame = bindings.length === 0 && !update.isReset;
   return {
     ok: true,
+    touched,
     snapshot: {
-      revision: document.revision,
-      document,
+      revision: update.revision,
+      good: checked.good,
       router,
-      index,
-      instances,
-      plugins: options.plugins,
-      routeChains: isSameBindings ? previous.routeChains : new WeakMap(),
-      consumerChains: isSameBindings ? previous.consumerChains : new Map(),
+      index: await inSlices(changeIndex(base.index, bindings)),
+      instances: setUp.instances,
+      plugins,
+      routeChains: isSame ? previous.routeChains : new WeakMap(),
+      consumerChains: isSame ? previous.consumerChains : new Map(),
     },
   };
 }
 
-async function buildRouter(
-  apis: ReadonlyMap<string, Api>,
-  previous: Snapshot,
-  touched: ReadonlySet<string> | undefined,
-): Promise<Router> {
-  const before = previous.document.apis;
-  if (apis === before) return previous.router;
-  const slicer = createSlicer();
-  const builder = createRouterBuilder(previous.router);
-  if (touched) {
-    for (const id of touched) {
-      const [old, api] = [before.get(id), apis.get(id)];
-      if (old) builder.remove(old);
-      if (api) builder.add(api);
-    }
-    return builder.build();
-  }
-  for (const [id, api] of before) {
-    if (apis.get(id) !== api) builder.remove(api);
-    const pause = slicer.step();
-    if (pause) await pause;
-  }
-  for (const [id, api] of apis) {
-    if (before.get(id) !== api) builder.add(api);
-    const pause = slicer.step();
-    if (pause) await pause;
-  }
-  return builder.build();
+const NO_IDS: ReadonlySet<string> = new Set();
+
+function listTouched(
+  before: ReadonlyMap<string, Binding>,
+  after: ReadonlyMap<string, Binding>,
+  ids: ReadonlySet<string>,
+): readonly BindingChange[] {
+  const changes = Array.from(ids, (id) => ({ before: before.get(id), after: after.get(id) }));
+  return changes.filter((change) => change.before !== change.after);
 }
 
-async function buildInstances(
-  document: DocumentState,
-  previous: Snapshot,
+function* changeRouter(base: Snapshot, state: DocumentState, ids: ReadonlySet<string>): Steps<Router> {
+  if (ids.size === 0) return base.router;
+  const builder = createRouterBuilder(base.router);
+  for (const id of ids) {
+    const [old, api] = [base.good.state.apis.get(id), state.apis.get(id)];
+    if (old) builder.remove(old);
+    if (api) builder.add(api);
+    yield;
+  }
+  return yield* builder.build();
+}
+
+/** Sets up what changed. `known` are the set-ups in force: a binding that is the very same keeps its own. */
+async function changeInstances(
+  base: InstanceSet,
+  changes: readonly BindingChange[],
+  known: InstanceSet,
   options: SnapshotOptions,
-): Promise<{ instances: ReadonlyMap<string, Instance>; problems: readonly EntityProblem[] }> {
+): Promise<{ ok: true; instances: InstanceSet } | { ok: false; problems: readonly EntityProblem[] }> {
   const slicer = createSlicer();
-  const instances = new Map<string, Instance>();
+  const instances = editMap(base);
+  const fresh: Instance[] = [];
   const problems: EntityProblem[] = [];
-  for (const [id, binding] of document.bindings) {
-    const known = previous.instances.get(id);
-    const plugin = options.plugins.get(binding.plugin);
-    if (!plugin || !binding.enabled || binding.effect === 'exclude') continue;
+  for (const { before, after } of changes) {
+    if (before) instances.delete(before.id);
+    const plugin = after && options.plugins.get(after.plugin);
+    if (!plugin || !after.enabled || after.effect === 'exclude') continue;
+    const same = known.get(after.id);
     try {
-      const isKnown = known?.binding === binding;
-      instances.set(id, isKnown ? known : await setUpBinding(binding, plugin, known, options.lend(binding)));
+      const isSame = same?.binding === after;
+      const instance = isSame ? same : await setUpBinding(after, plugin, same, options.lend(after));
+      instances.set(after.id, instance);
+      if (!isSame) fresh.push(instance);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      problems.push({ kind: 'binding', id, pointer: '/config', code: 'SETUP_FAILED', message });
+      problems.push({ kind: 'binding', id: after.id, pointer: '/config', code: 'SETUP_FAILED', message });
     }
     const pause = slicer.step();
     if (pause) await pause;
   }
-  if (problems.length > 0) await closeInstances([...instances.values()].filter(({ holders }) => holders === 0));
-  return { instances, problems };
+  if (problems.length === 0) return { ok: true, instances: await inSlices(instances.build()) };
+  await closeInstances(fresh);
+  return { ok: false, problems };
 }
 
 async function setUpBinding(

@@ -1,12 +1,12 @@
 // Runs one plugin through whole exchanges: the core's own walk, between a client and an upstream made of memory.
 // Must not decide anything that the gateway decides elsewhere.
-import { applyUpdate, EMPTY_DOCUMENT } from '../core/config.ts';
 import type { EngineContext } from '../core/engine.ts';
 import { openRun } from '../core/exchange/receive.ts';
 import type { HookName, Manifest } from '../core/manifest.ts';
 import type { Api, Binding } from '../core/model.ts';
 import type { LoadedPlugin } from '../core/pipeline.ts';
 import { CONTRACT_VERSION, type Exchange, type HeaderFields, type Plugin } from '../core/plugin.ts';
+import { atOnce } from '../core/slicer.ts';
 import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type Snapshot } from '../core/snapshot.ts';
 import { createUpstreams, type Upstreams } from '../core/upstream/upstreams.ts';
 import { fakeConsumers } from './consumers.ts';
@@ -86,16 +86,16 @@ export async function startPlugin<Config, State>(
     { kind: 'api', id: api.id, after: api },
     { kind: 'binding', id: binding.id, after: binding },
   ] as const;
-  const document = applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes });
+  const update = { revision: 1, isReset: true, changes };
   const plugins = new Map([[loaded.manifest.name, loaded]]);
-  const compiled = await buildSnapshot(document, EMPTY_SNAPSHOT, {
+  const compiled = await buildSnapshot(update, EMPTY_SNAPSHOT, {
     plugins,
     lend: () => ({ host, end() {} }),
   });
   if (!compiled.ok) throw thrown.get(host) ?? new Error(compiled.problems.map(({ message }) => message).join('; '));
   const { snapshot } = compiled;
   const upstreams = createUpstreams(() => 0);
-  upstreams.update(document);
+  atOnce(upstreams.prepare(snapshot.good.state)).commit();
   return {
     host,
     send: (run = {}) => send({ snapshot, upstreams, host, thrown }, run),

@@ -1,6 +1,7 @@
 // What every write has in common: preconditions, pages, waiting for nodes, several admins on one database.
 import assert from 'node:assert/strict';
 import { runSql } from '../support/database.ts';
+import { makeBinding, publish, write } from '../support/publish.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
 const UPSTREAM = { upstream: 'http://127.0.0.1:9000' };
@@ -93,6 +94,19 @@ describe('admin publishing', () => {
     } finally {
       await other.close();
     }
+  });
+
+  it('judges all of a document in which something is wrong already, until it is mended', async () => {
+    await admin.expect(201, 'PUT', '/v1/apis/one', { body: UPSTREAM });
+    const broken = makeBinding('gone-plugin');
+    await publish(admin.database.url, [write('binding', broken)]);
+
+    const refused = await admin.expect(422, 'PATCH', '/v1/apis/one', { body: { enabled: false } });
+    await admin.expect(204, 'DELETE', `/v1/bindings/${broken.id}`);
+    await admin.expect(200, 'PATCH', '/v1/apis/one', { body: { enabled: false } });
+
+    const [problem] = refused.body['problems'] as { readonly pointer: string }[];
+    assert.equal(problem?.pointer, `/bindings/${broken.id}/plugin`);
   });
 
   it('reads the document anew when the same number names another revision', async () => {

@@ -83,7 +83,8 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   };
 }
 
-function buildPorts(lines: LogLine[], reopeners: Set<() => void>, options: TestGatewayOptions): Ports {
+/** Makes ports of which only time, logs and identities are the test's. */
+export function buildPorts(lines: LogLine[], reopeners: Set<() => void>, options: TestGatewayOptions): Ports {
   const write =
     (level: string) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {

@@ -1,8 +1,10 @@
 // Decides which bindings hold for a route and a consumer, and in which order they run.
 // Must not run plugins: the admin explains with the same code.
 import type { InstalledPlugins } from '../check.ts';
+import { editLists, type ListMap } from '../document/list-map.ts';
 import type { Binding, Scope } from '../model.ts';
 import type { Stage } from '../plugin.ts';
+import { atOnce, type Steps } from '../slicer.ts';
 
 /** Gives the stages, outermost first. */
 export const STAGES: readonly Stage[] = [
@@ -18,10 +20,25 @@ export const STAGES: readonly Stage[] = [
 /** Finds bindings by the narrowest part of their scope. */
 export interface BindingIndex {
   readonly global: readonly Binding[];
-  readonly byApi: ReadonlyMap<string, readonly Binding[]>;
-  readonly byRoute: ReadonlyMap<string, readonly Binding[]>;
-  readonly byConsumer: ReadonlyMap<string, readonly Binding[]>;
-  readonly byGroup: ReadonlyMap<string, readonly Binding[]>;
+  readonly byApi: ListMap<Binding>;
+  readonly byRoute: ListMap<Binding>;
+  readonly byConsumer: ListMap<Binding>;
+  readonly byGroup: ListMap<Binding>;
+}
+
+/** Is the index of a document without bindings. */
+export const EMPTY_INDEX: BindingIndex = {
+  global: [],
+  byApi: new Map(),
+  byRoute: new Map(),
+  byConsumer: new Map(),
+  byGroup: new Map(),
+};
+
+/** Is one binding that changed; a side that is absent was not there. */
+export interface BindingChange {
+  readonly before: Binding | undefined;
+  readonly after: Binding | undefined;
 }
 
 /** Is what bindings are resolved for. */
@@ -32,31 +49,45 @@ export interface Subject {
   readonly groups?: readonly string[] | undefined;
 }
 
-/** Indexes the enabled bindings; a disabled one is as good as absent. */
-export function buildBindingIndex(bindings: Iterable<Binding>): BindingIndex {
-  const index = {
-    global: [] as Binding[],
-    byApi: new Map<string, Binding[]>(),
-    byRoute: new Map<string, Binding[]>(),
-    byConsumer: new Map<string, Binding[]>(),
-    byGroup: new Map<string, Binding[]>(),
+/** Brings an index to what bindings became. Only enabled ones are in it; a disabled one is as good as absent. */
+export function* changeIndex(base: BindingIndex, changes: Iterable<BindingChange>): Steps<BindingIndex> {
+  const byApi = editLists(base.byApi);
+  const byRoute = editLists(base.byRoute);
+  const byConsumer = editLists(base.byConsumer);
+  const byGroup = editLists(base.byGroup);
+  const global = [...base.global];
+  const listFor = ({ scope: { api, route, consumer, group } }: Binding): Binding[] => {
+    if (consumer !== undefined) return byConsumer.listOf(consumer);
+    if (group !== undefined) return byGroup.listOf(group);
+    if (route !== undefined) return byRoute.listOf(route);
+    return api === undefined ? global : byApi.listOf(api);
   };
-  for (const binding of bindings) {
-    if (!binding.enabled) continue;
-    const { api, route, consumer, group } = binding.scope;
-    if (consumer !== undefined) push(index.byConsumer, consumer, binding);
-    else if (group !== undefined) push(index.byGroup, group, binding);
-    else if (route !== undefined) push(index.byRoute, route, binding);
-    else if (api !== undefined) push(index.byApi, api, binding);
-    else index.global.push(binding);
+  for (const { before, after } of changes) {
+    if (before?.enabled) {
+      const list = listFor(before);
+      const at = list.indexOf(before);
+      if (at !== -1) list.splice(at, 1);
+    }
+    if (after?.enabled) listFor(after).push(after);
+    yield;
   }
-  return index;
+  return {
+    global,
+    byApi: yield* byApi.build(),
+    byRoute: yield* byRoute.build(),
+    byConsumer: yield* byConsumer.build(),
+    byGroup: yield* byGroup.build(),
+  };
 }
 
-function push(map: Map<string, Binding[]>, key: string, binding: Binding): void {
-  const list = map.get(key);
-  if (list) list.push(binding);
-  else map.set(key, [binding]);
+/** Indexes bindings in one go. */
+export function buildBindingIndex(bindings: Iterable<Binding>): BindingIndex {
+  return atOnce(
+    changeIndex(
+      EMPTY_INDEX,
+      Array.from(bindings, (after) => ({ before: undefined, after })),
+    ),
+  );
 }
 
 /** Ranks scopes, most specific first; 0 = most specific. The list is the contract of DESIGN section 3. */
@@ -90,7 +121,11 @@ export interface Resolution {
 export function resolveBindings(index: BindingIndex, subject: Subject): readonly Resolution[] {
   const candidates = new Map<string, Binding[]>();
   for (const binding of listCandidates(index, subject)) {
-    if (matchesScope(binding.scope, subject)) push(candidates, `${binding.plugin}\n${binding.name ?? ''}`, binding);
+    if (!matchesScope(binding.scope, subject)) continue;
+    const instance = `${binding.plugin}\n${binding.name ?? ''}`;
+    const known = candidates.get(instance);
+    if (known) known.push(binding);
+    else candidates.set(instance, [binding]);
   }
   return [...candidates.values()].map((bindings) => {
     const ordered = bindings.sort(compareSpecificity);
@@ -123,7 +158,14 @@ function matchesScope(scope: Scope, subject: Subject): boolean {
 function compareSpecificity(a: Binding, b: Binding): number {
   const byRank = rankScope(a.scope) - rankScope(b.scope);
   if (byRank !== 0) return byRank;
-  return (a.scope.group ?? '') < (b.scope.group ?? '') ? -1 : 1;
+  const byGroup = compareText(a.scope.group ?? '', b.scope.group ?? '');
+  // The order in which bindings came must not decide: a node that was told of each change and one that read all of it agree.
+  return byGroup === 0 ? compareText(a.id, b.id) : byGroup;
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function hasMandatory(bindings: readonly Binding[]): boolean {

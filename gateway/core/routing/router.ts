@@ -1,6 +1,9 @@
 // Finds the route of a request. The order of precedence is the one of docs/routing.md.
 // Must not know plugins, and must cost the same with ten routes and with a hundred thousand.
+import { editMap } from '../document/layered-map.ts';
+import { editLists, type ListMap } from '../document/list-map.ts';
 import type { Api, Route } from '../model.ts';
+import type { Steps } from '../slicer.ts';
 import { buildFieldTests, type FieldTest, type MatchRequest, type PathPattern, readPathPattern } from './match.ts';
 import { comparablePath } from './path.ts';
 
@@ -20,11 +23,11 @@ export type RouteMatch =
 
 /** Holds the entries of one host pattern. */
 interface HostTable {
-  readonly exact: Map<string, readonly RouteEntry[]>;
-  readonly prefix: Map<string, readonly RouteEntry[]>;
-  regex: readonly RouteEntry[];
+  readonly exact: ListMap<RouteEntry>;
+  readonly prefix: ListMap<RouteEntry>;
+  readonly regex: readonly RouteEntry[];
   /** Prefixes like `/a/`, which match below `/a` only, cost a second look-up per segment; none = not paid. */
-  slashPrefixes: number;
+  readonly slashPrefixes: number;
 }
 
 /** Finds routes; immutable once built. */
@@ -34,14 +37,12 @@ export interface Router {
   readonly anyHost: HostTable;
 }
 
+const EMPTY_TABLE: HostTable = { exact: new Map(), prefix: new Map(), regex: [], slashPrefixes: 0 };
+
 /** Is the router before the first revision. */
-export const EMPTY_ROUTER: Router = { exactHosts: new Map(), wildcardHosts: new Map(), anyHost: newTable() };
+export const EMPTY_ROUTER: Router = { exactHosts: new Map(), wildcardHosts: new Map(), anyHost: EMPTY_TABLE };
 
 const NO_METHODS: ReadonlySet<string> = new Set();
-
-function newTable(): HostTable {
-  return { exact: new Map(), prefix: new Map(), regex: [], slashPrefixes: 0 };
-}
 
 /**
  * Finds the route of a request: host exact, then longest wildcard, then any; inside, path exact, then regex, then
@@ -100,38 +101,34 @@ function findInList(list: readonly RouteEntry[], request: MatchRequest, missed: 
   return undefined;
 }
 
-/** Changes a router by whole apis, sharing every table that is not touched. */
+/** Changes a router by whole apis, sharing every table that is not touched, and what is not touched of one that is. */
 export interface RouterBuilder {
   add(api: Api): void;
   remove(api: Api): void;
-  build(): Router;
+  build(): Steps<Router>;
 }
 
 /** Starts from `base`, which stays as it is. */
 export function createRouterBuilder(base: Router): RouterBuilder {
-  const exactHosts = new Map(base.exactHosts);
-  const wildcardHosts = new Map(base.wildcardHosts);
-  const own = new Set<HostTable>();
-  let anyHost = base.anyHost;
+  const exactHosts = new Map<string, TableEdit>();
+  const wildcardHosts = new Map<string, TableEdit>();
+  let anyHost: TableEdit | undefined;
 
-  const copyOf = (table: HostTable): HostTable => {
-    if (own.has(table)) return table;
-    const copy = { ...table, exact: new Map(table.exact), prefix: new Map(table.prefix) };
-    own.add(copy);
-    return copy;
-  };
-  const tableOf = (host: string | undefined): HostTable => {
+  const tableOf = (host: string | undefined): TableEdit => {
     if (host === undefined) {
-      anyHost = copyOf(anyHost);
+      anyHost ??= editTable(base.anyHost);
       return anyHost;
     }
-    const hosts = host.startsWith('*.') ? wildcardHosts : exactHosts;
-    const key = host.startsWith('*.') ? host.slice(2) : host;
-    const table = copyOf(hosts.get(key) ?? newTable());
-    hosts.set(key, table);
+    const isWildcard = host.startsWith('*.');
+    const key = isWildcard ? host.slice(2) : host;
+    const own = isWildcard ? wildcardHosts : exactHosts;
+    const known = own.get(key);
+    if (known) return known;
+    const table = editTable((isWildcard ? base.wildcardHosts : base.exactHosts).get(key) ?? EMPTY_TABLE);
+    own.set(key, table);
     return table;
   };
-  const edit = (api: Api, change: (table: HostTable, entry: RouteEntry) => void): void => {
+  const edit = (api: Api, change: (table: TableEdit, entry: RouteEntry) => void): void => {
     if (!api.enabled) return;
     for (const entry of buildEntries(api)) {
       const hosts = entry.route.hosts.length > 0 ? entry.route.hosts : [undefined];
@@ -139,14 +136,29 @@ export function createRouterBuilder(base: Router): RouterBuilder {
     }
   };
   return {
-    add: (api) => edit(api, addEntry),
-    remove: (api) => edit(api, removeEntry),
-    build: () => ({
-      exactHosts: withoutEmpty(exactHosts),
-      wildcardHosts: withoutEmpty(wildcardHosts),
-      anyHost,
-    }),
+    add: (api) => edit(api, (table, entry) => table.add(entry)),
+    remove: (api) => edit(api, (table, entry) => table.remove(entry)),
+    *build() {
+      return {
+        exactHosts: yield* buildHosts(base.exactHosts, exactHosts),
+        wildcardHosts: yield* buildHosts(base.wildcardHosts, wildcardHosts),
+        anyHost: anyHost ? yield* anyHost.build() : base.anyHost,
+      };
+    },
   };
+}
+
+function* buildHosts(
+  base: ReadonlyMap<string, HostTable>,
+  edits: ReadonlyMap<string, TableEdit>,
+): Steps<ReadonlyMap<string, HostTable>> {
+  const hosts = editMap(base);
+  for (const [host, edit] of edits) {
+    const table = yield* edit.build();
+    if (table.exact.size + table.prefix.size + table.regex.length > 0) hosts.set(host, table);
+    else hosts.delete(host);
+  }
+  return yield* hosts.build();
 }
 
 /** Gives the entries of an api, route by route and path by path. */
@@ -159,40 +171,50 @@ export function buildEntries(api: Api): readonly RouteEntry[] {
   });
 }
 
-function addEntry(table: HostTable, entry: RouteEntry): void {
-  const { kind, key } = entry.pattern;
-  if (kind === 'regex') {
-    table.regex = [...table.regex, entry].sort(compareEntries);
-    return;
-  }
-  const map = kind === 'exact' ? table.exact : table.prefix;
-  map.set(key, [...(map.get(key) ?? []), entry].sort(compareEntries));
-  if (isSlashPrefix(entry)) table.slashPrefixes++;
+/** Is a host table in the making. */
+interface TableEdit {
+  add(entry: RouteEntry): void;
+  remove(entry: RouteEntry): void;
+  build(): Steps<HostTable>;
 }
 
-function removeEntry(table: HostTable, entry: RouteEntry): void {
-  const { kind, key } = entry.pattern;
-  const keep = (one: RouteEntry): boolean => one.route.id !== entry.route.id || one.pattern.key !== key;
-  if (kind === 'regex') {
-    table.regex = table.regex.filter(keep);
-    return;
-  }
-  const map = kind === 'exact' ? table.exact : table.prefix;
-  const rest = (map.get(key) ?? []).filter(keep);
-  if (rest.length > 0) map.set(key, rest);
-  else map.delete(key);
-  if (isSlashPrefix(entry)) table.slashPrefixes--;
+function editTable(base: HostTable): TableEdit {
+  const exact = editLists(base.exact);
+  const prefix = editLists(base.prefix);
+  let { slashPrefixes } = base;
+  let regex: RouteEntry[] | undefined;
+  const listOf = ({ pattern: { kind, key } }: RouteEntry): RouteEntry[] => {
+    if (kind !== 'regex') return (kind === 'exact' ? exact : prefix).listOf(key);
+    regex ??= [...base.regex];
+    return regex;
+  };
+  return {
+    add(entry) {
+      listOf(entry).push(entry);
+      if (isSlashPrefix(entry)) slashPrefixes++;
+    },
+    remove(entry) {
+      const list = listOf(entry);
+      const at = list.findIndex(
+        ({ route, pattern }) => route.id === entry.route.id && pattern.key === entry.pattern.key,
+      );
+      if (at === -1) return;
+      list.splice(at, 1);
+      if (isSlashPrefix(entry)) slashPrefixes--;
+    },
+    *build() {
+      return {
+        exact: yield* exact.build(compareEntries),
+        prefix: yield* prefix.build(compareEntries),
+        regex: regex?.sort(compareEntries) ?? base.regex,
+        slashPrefixes,
+      };
+    },
+  };
 }
 
 function isSlashPrefix(entry: RouteEntry): boolean {
   return entry.pattern.kind === 'prefix' && entry.pattern.key.length > 1 && entry.pattern.key.endsWith('/');
-}
-
-function withoutEmpty(hosts: Map<string, HostTable>): Map<string, HostTable> {
-  for (const [host, table] of hosts) {
-    if (table.exact.size + table.prefix.size + table.regex.length === 0) hosts.delete(host);
-  }
-  return hosts;
 }
 
 /** Orders entries that match the same host and the same path. */

@@ -1,7 +1,9 @@
 // Knows every upstream of the current document: balancers by api, target states kept over changes of configuration.
 // Must not talk to targets: checks and tries do that.
-import type { DocumentState } from '../config.ts';
+import { type DocumentState, EMPTY_DOCUMENT } from '../config.ts';
+import { editMap } from '../document/layered-map.ts';
 import type { Api, Upstream } from '../model.ts';
+import type { Steps } from '../slicer.ts';
 import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
 
 /** How many more URLs than apis are remembered before they are swept. */
@@ -14,10 +16,19 @@ export interface Destination {
   readonly basePath: string;
 }
 
+/** Is what another document makes of the upstreams, ready and not yet in force. */
+export interface NextUpstreams {
+  commit(): void;
+  discard(): void;
+}
+
 /** Follows the document. */
 export interface Upstreams {
-  /** Brings balancers and target states to a new document; untouched upstreams keep their state. */
-  update(document: DocumentState): void;
+  /**
+   * Makes what a document needs beside what is in force; untouched upstreams keep their balancers, and targets what is known
+   * of them. `touched` are the ids of the only upstreams that may differ; absent = any. One at a time.
+   */
+  prepare(next: DocumentState, touched?: ReadonlySet<string>): Steps<NextUpstreams>;
   /** Gives where an api sends to; undefined when its upstream is gone. */
   find(api: Api): Destination | undefined;
   /** Gives upstreams with an active health check. */
@@ -26,43 +37,23 @@ export interface Upstreams {
   listTargets(): readonly { readonly upstream: string; readonly target: TargetState }[];
 }
 
+interface Named {
+  readonly upstream: Upstream;
+  readonly balancer: Balancer;
+}
+
 /** Makes an empty registry. */
 export function createUpstreams(random: () => number): Upstreams {
-  let byName = new Map<string, { upstream: Upstream; balancer: Balancer }>();
-  const targets = new Map<string, TargetState>();
+  let byName: ReadonlyMap<string, Named> = new Map();
+  let checked: ReadonlyMap<string, Named> = new Map();
   const byUrl = new Map<string, Destination>();
-  let document: DocumentState | undefined;
-
-  const targetOf = (
-    protocol: 'http' | 'https',
-    host: string,
-    port: number,
-    tls: Upstream['tls'] | undefined,
-  ): TargetState => {
-    const key = targetKey(protocol, host, port, tls);
-    const known = targets.get(key);
-    if (known) return known;
-    const target: TargetState = {
-      key,
-      protocol,
-      host,
-      port,
-      tls: protocol === 'https' ? (tls ?? { verify: true }) : undefined,
-      authority: authorityOf(protocol, host, port),
-      addresses: new Map(),
-      inFlight: 0,
-      failures: 0,
-      ejectedUntilMs: 0,
-      isPassingChecks: undefined,
-    };
-    targets.set(key, target);
-    return target;
-  };
+  const targets = createTargetStates();
+  let document: DocumentState = EMPTY_DOCUMENT;
 
   const balancerOf = (upstream: Upstream): Balancer =>
     createBalancer({
       members: upstream.targets.map(({ host, port, weight }) => ({
-        target: targetOf(upstream.protocol, host, port, upstream.tls),
+        target: targets.take(upstream.protocol, host, port, upstream.tls),
         weight,
       })),
       loadBalancing: upstream.loadBalancing,
@@ -78,7 +69,7 @@ export function createUpstreams(random: () => number): Upstreams {
     // One target: ejecting it would only turn an upstream's error into ours.
     return {
       balancer: createBalancer({
-        members: [{ target: targetOf(protocol, host, port, undefined), weight: 1 }],
+        members: [{ target: targets.take(protocol, host, port, undefined), weight: 1 }],
         loadBalancing: 'round-robin',
         passive: { failures: 0, ejectMs: 0 },
         random,
@@ -87,23 +78,51 @@ export function createUpstreams(random: () => number): Upstreams {
     };
   };
 
+  // URLs that no api names any more would pile up; what is forgotten here is only how idle targets fared.
+  const sweepUrls = (apis: number): void => {
+    if (byUrl.size <= 2 * apis + SPARE_URLS) return;
+    for (const { balancer } of byUrl.values()) targets.release(balancer.targets);
+    byUrl.clear();
+  };
+
   return {
-    update(next) {
-      if (next.upstreams !== document?.upstreams) {
-        const before = byName;
-        byName = new Map();
-        for (const upstream of next.upstreams.values()) {
-          const known = before.get(upstream.name);
-          byName.set(
-            upstream.name,
-            known?.upstream === upstream ? known : { upstream, balancer: balancerOf(upstream) },
-          );
-        }
+    *prepare(next, touched) {
+      const names = editMap(byName);
+      const checks = editMap(checked);
+      const fresh: Named[] = [];
+      const gone: Named[] = [];
+      const ids = touched ?? new Set([...document.upstreams.keys(), ...next.upstreams.keys()]);
+      const changed = [...ids].filter((id) => document.upstreams.get(id) !== next.upstreams.get(id));
+      // All names first: two upstreams may swap theirs.
+      for (const id of changed) {
+        const named = byName.get(document.upstreams.get(id)?.name ?? '');
+        if (named === undefined) continue;
+        gone.push(named);
+        names.delete(named.upstream.name);
+        checks.delete(named.upstream.name);
       }
-      // URLs that no api names any more would pile up; what is forgotten here is only how idle targets fared.
-      if (byUrl.size > 2 * next.apis.size + SPARE_URLS) byUrl.clear();
-      forgetIdle(targets, byName, byUrl);
-      document = next;
+      for (const id of changed) {
+        const upstream = next.upstreams.get(id);
+        if (upstream === undefined) continue;
+        const named = { upstream, balancer: balancerOf(upstream) };
+        fresh.push(named);
+        names.set(upstream.name, named);
+        if (upstream.healthChecks.active) checks.set(upstream.name, named);
+        yield;
+      }
+      const [nextNames, nextChecked] = [yield* names.build(), yield* checks.build()];
+      const release = (all: readonly Named[]): void => {
+        for (const { balancer } of all) targets.release(balancer.targets);
+        targets.forgetIdle();
+      };
+      return {
+        commit() {
+          [byName, checked, document] = [nextNames, nextChecked, next];
+          sweepUrls(next.apis.size);
+          release(gone);
+        },
+        discard: () => release(fresh),
+      };
     },
     find(api) {
       if (typeof api.upstream !== 'string') {
@@ -116,7 +135,7 @@ export function createUpstreams(random: () => number): Upstreams {
       byUrl.set(api.upstream, destination);
       return destination;
     },
-    listChecked: () => [...byName.values()].filter(({ upstream }) => upstream.healthChecks.active),
+    listChecked: () => [...checked.values()],
     listTargets: () =>
       [...byName.values()].flatMap(({ upstream, balancer }) =>
         balancer.targets.map((target) => ({ upstream: upstream.name, target })),
@@ -124,14 +143,62 @@ export function createUpstreams(random: () => number): Upstreams {
   };
 }
 
-function forgetIdle(
-  targets: Map<string, TargetState>,
-  byName: ReadonlyMap<string, { readonly balancer: Balancer }>,
-  byUrl: ReadonlyMap<string, Destination>,
-): void {
-  const used = new Set<TargetState>();
-  for (const { balancer } of [...byName.values(), ...byUrl.values()]) {
-    for (const target of balancer.targets) used.add(target);
-  }
-  for (const [key, target] of targets) if (!used.has(target) && target.inFlight === 0) targets.delete(key);
+/** Keeps the states of targets, each while something sends to it. */
+interface TargetStates {
+  /** Gives the state of a target, to be released one day; the same to all who send there. */
+  take(protocol: 'http' | 'https', host: string, port: number, tls: Upstream['tls'] | undefined): TargetState;
+  release(targets: readonly TargetState[]): void;
+  /** Forgets those that nobody has and no request is on. */
+  forgetIdle(): void;
+}
+
+function createTargetStates(): TargetStates {
+  const states = new Map<string, { readonly target: TargetState; users: number }>();
+  const unused = new Set<string>();
+  return {
+    take(protocol, host, port, tls) {
+      const key = targetKey(protocol, host, port, tls);
+      const known = states.get(key) ?? { target: newTarget({ key, protocol, host, port, tls }), users: 0 };
+      states.set(key, known);
+      known.users++;
+      return known.target;
+    },
+    release(targets) {
+      for (const { key } of targets) {
+        const known = states.get(key);
+        if (!known) continue;
+        known.users--;
+        if (known.users === 0) unused.add(key);
+      }
+    },
+    forgetIdle() {
+      for (const key of unused) {
+        const known = states.get(key);
+        const isUsed = known !== undefined && known.users > 0;
+        const isBusy = !isUsed && known !== undefined && known.target.inFlight > 0;
+        if (!isUsed && !isBusy) states.delete(key);
+        if (!isBusy) unused.delete(key);
+      }
+    },
+  };
+}
+
+function newTarget(address: {
+  readonly key: string;
+  readonly protocol: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: Upstream['tls'] | undefined;
+}): TargetState {
+  const { protocol, host, port, tls } = address;
+  return {
+    ...address,
+    tls: protocol === 'https' ? (tls ?? { verify: true }) : undefined,
+    authority: authorityOf(protocol, host, port),
+    addresses: new Map(),
+    inFlight: 0,
+    failures: 0,
+    ejectedUntilMs: 0,
+    isPassingChecks: undefined,
+  };
 }

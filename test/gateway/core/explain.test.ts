@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { applyUpdate, type DocumentState, EMPTY_DOCUMENT } from '../../../gateway/core/config.ts';
 import { explainRequest } from '../../../gateway/core/explain.ts';
-import type { Change } from '../../../gateway/core/model.ts';
+import type { Change, Update } from '../../../gateway/core/model.ts';
+import { atOnce } from '../../../gateway/core/slicer.ts';
 import { makePlugin } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeConsumer, makeRoute, putAll } from '../../support/entities.ts';
 
@@ -20,7 +21,7 @@ const bindings = {
   shape: makeBinding({ id: 'b-shape', plugin: 'shape' }),
   none: makeBinding({ id: 'b-none', plugin: 'shape', scope: { api: 'a' }, effect: 'exclude' }),
 };
-const document: DocumentState = applyUpdate(EMPTY_DOCUMENT, {
+const update: Update = {
   revision: 1,
   isReset: true,
   changes: [
@@ -43,7 +44,8 @@ const document: DocumentState = applyUpdate(EMPTY_DOCUMENT, {
     }),
     { kind: 'consumer', id: ann.id, after: ann } satisfies Change,
   ],
-});
+};
+const document: DocumentState = atOnce(applyUpdate(EMPTY_DOCUMENT, update));
 
 describe('explain', () => {
   it('names the route, why the others lost, the plugins in order and the target', () => {
@@ -84,7 +86,8 @@ describe('explain', () => {
   it('leaves out a plugin whose condition does not match the request, and says which', () => {
     const when = { methods: ['PUT'], query: { v: ['2'] } };
     const conditional = makeBinding({ id: 'b-when', plugin: 'limit', name: 'puts', when });
-    const next = applyUpdate(document, { revision: 2, isReset: false, changes: putAll({ bindings: [conditional] }) });
+    const more = { revision: 2, isReset: false, changes: putAll({ bindings: [conditional] }) };
+    const next = atOnce(applyUpdate(document, more));
     const explain = (method: string): { readonly runs: boolean; readonly skipped: readonly string[] } => {
       const explained = explainRequest(next, plugins, { method, host: 'x', path: '/?v=2' });
       return {

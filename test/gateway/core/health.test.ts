@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { applyUpdate, EMPTY_DOCUMENT } from '../../../gateway/core/config.ts';
 import type { Upstream } from '../../../gateway/core/model.ts';
 import type { TargetAddress, UpstreamClient, UpstreamRequest } from '../../../gateway/core/ports.ts';
+import { atOnce } from '../../../gateway/core/slicer.ts';
 import type { TargetState } from '../../../gateway/core/upstream/balancer.ts';
 import { createHealthChecker, type HealthChecker } from '../../../gateway/core/upstream/health.ts';
 import { createUpstreams, type Upstreams } from '../../../gateway/core/upstream/upstreams.ts';
@@ -45,7 +46,8 @@ describe('health checker', () => {
       upstreams,
       serve(...served) {
         const changes = putAll({ upstreams: served });
-        upstreams.update(applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes }));
+        const document = atOnce(applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes }));
+        atOnce(upstreams.prepare(document)).commit();
         checker.update();
         return upstreams.listTargets()[0]?.target;
       },

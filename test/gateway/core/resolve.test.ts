@@ -58,6 +58,16 @@ describe('binding resolution', () => {
     assert.equal(winnerOf(bindings)?.scope.group, 'g1');
   });
 
+  it('does not depend on which of two equally narrow bindings came first', () => {
+    const bindings = [
+      makeBinding({ id: 'b2', plugin: 'p', scope: { route: 'r' } }),
+      makeBinding({ id: 'b1', plugin: 'p', scope: { api: 'a', route: 'r' } }),
+    ];
+
+    assert.equal(winnerOf(bindings)?.id, 'b1');
+    assert.equal(winnerOf([...bindings].reverse())?.id, 'b1');
+  });
+
   it('treats a disabled binding as absent', () => {
     const wide = makeBinding({ plugin: 'p' });
     const narrow = makeBinding({ plugin: 'p', scope: { route: 'r' }, enabled: false });

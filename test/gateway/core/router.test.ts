@@ -11,12 +11,13 @@ import {
   type RouteEntry,
   type Router,
 } from '../../../gateway/core/routing/router.ts';
+import { atOnce } from '../../../gateway/core/slicer.ts';
 import { makeApi, makeRoute } from '../../support/entities.ts';
 
 function buildRouter(apis: readonly Api[]): Router {
   const builder = createRouterBuilder(EMPTY_ROUTER);
   for (const api of apis) builder.add(api);
-  return builder.build();
+  return atOnce(builder.build());
 }
 
 function apisOf(routes: Readonly<Record<string, Partial<Route>>>): Api[] {
@@ -127,7 +128,7 @@ describe('router', () => {
     const before = buildRouter([one, two]);
     const builder = createRouterBuilder(before);
     builder.remove(one);
-    const after = builder.build();
+    const after = atOnce(builder.build());
 
     assert.equal(nameOf(before, request({ host: 'h', path: '/a' })), 'one');
     assert.equal(nameOf(after, request({ host: 'h', path: '/a' })), 'two');

@@ -4,6 +4,7 @@ import { applyUpdate, type DocumentState, EMPTY_DOCUMENT, listChanges } from '..
 import type { Problem } from '../../../core/errors.ts';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import { inSlices } from '../../../core/slicer.ts';
 
 /** Is a worker's answer to a revision: it could, it could not, or the worker is gone. */
 export type Vote = { readonly isGone: false; readonly problems: readonly Problem[] } | { readonly isGone: true };
@@ -135,7 +136,11 @@ export class Publisher<Member extends Voter> {
   async #publish(update: Update): Promise<void> {
     const startMs = this.#options.clock.monotonicMs();
     const voters = [...this.#voters];
-    const votes = await Promise.all(voters.map((voter) => voter.prepare(update)));
+    const base = this.#document ?? EMPTY_DOCUMENT;
+    const [document, ...votes] = await Promise.all([
+      inSlices(applyUpdate(base, update)),
+      ...voters.map((voter) => voter.prepare(update)),
+    ]);
     const problems = votes.flatMap((vote) => (vote.isGone ? [] : vote.problems));
     const willing = voters.filter((_, index) => votes[index]?.isGone === false);
     for (const voter of voters) if (!willing.includes(voter)) this.#voters.delete(voter);
@@ -146,7 +151,6 @@ export class Publisher<Member extends Voter> {
     if (willing.length === 0) return;
 
     await Promise.all(willing.map((voter) => voter.commit(update.revision)));
-    const document = applyUpdate(this.#document ?? EMPTY_DOCUMENT, update);
     this.#document = document;
     // An offer that came meanwhile was merged into what is in force now; its changes are whole either way.
     if (this.#pending === update) this.#pending = undefined;

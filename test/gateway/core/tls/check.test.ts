@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { checkDocument } from '../../../../gateway/core/check.ts';
 import { applyUpdate, EMPTY_DOCUMENT } from '../../../../gateway/core/config.ts';
+import { atOnce } from '../../../../gateway/core/slicer.ts';
 import { makeAuthority, makeCertificate } from '../../../support/certificates.ts';
 import { makeApi, makeCertificateEntity, makeUpstream, putAll } from '../../../support/entities.ts';
 
@@ -10,8 +11,9 @@ const inter = makeAuthority('Intermediate', { issuer: root });
 const leaf = makeCertificate({ name: 'leaf', hosts: ['a.test', '*.b.test', '10.0.0.1'], issuer: inter });
 
 function problemsOf(entities: Parameters<typeof putAll>[0]): string[] {
-  const state = applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes: putAll(entities) });
-  return checkDocument(state, new Map()).map(({ kind, pointer, code }) => `${kind} ${pointer} ${code}`);
+  const state = atOnce(applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes: putAll(entities) }));
+  const verdict = atOnce(checkDocument(state, { plugins: new Map(), consumers: 'here' }));
+  return verdict.ok ? [] : verdict.problems.map(({ kind, pointer, code }) => `${kind} ${pointer} ${code}`);
 }
 
 function entity(
