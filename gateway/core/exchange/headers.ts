@@ -2,61 +2,66 @@
 // Must not join repeated fields: each line stays one line, as sent.
 import { GatewayError } from '../errors.ts';
 import type { HeaderFields } from '../plugin.ts';
-import { TOKEN_PATTERN } from '../schemas.ts';
+import { type FieldName, readFieldName } from './field-name.ts';
 
-const FIELD_NAME = new RegExp(TOKEN_PATTERN);
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+const NO_VALUES: readonly string[] = Object.freeze([]);
 
 /**
  * Holds header fields as lines in order. Names keep their case on the wire and are compared in lower case.
  * @see RFC 9110 section 5
  */
 export class Headers implements HeaderFields {
-  readonly #names: string[] = [];
-  readonly #rawNames: string[] = [];
+  readonly #names: FieldName[] = [];
   readonly #values: string[] = [];
   /** Says whether a plugin wrote a field that the gateway writes itself. */
   hasOwnFields = false;
 
   /** Adds a line that the wire has already checked. */
-  add(lowerName: string, rawName: string, value: string): void {
-    this.#names.push(lowerName);
-    this.#rawNames.push(rawName);
+  add(name: FieldName, value: string): void {
+    this.#names.push(name);
     this.#values.push(value);
   }
 
   get(name: string): string | undefined {
-    const at = this.#names.indexOf(name.toLowerCase());
+    const at = this.#find(name.toLowerCase(), 0);
     return at === -1 ? undefined : this.#values[at];
   }
 
   getAll(name: string): readonly string[] {
     const lower = name.toLowerCase();
-    return this.#values.filter((_, at) => this.#names[at] === lower);
+    const first = this.#find(lower, 0);
+    if (first === -1) return NO_VALUES;
+    const values = [this.#values[first] ?? ''];
+    for (let at = this.#find(lower, first + 1); at !== -1; at = this.#find(lower, at + 1)) {
+      values.push(this.#values[at] ?? '');
+    }
+    return values;
   }
 
   has(name: string): boolean {
-    return this.#names.includes(name.toLowerCase());
+    return this.#find(name.toLowerCase(), 0) !== -1;
   }
 
   set(name: string, value: string): void {
-    const lower = checkName(name);
+    const field = checkName(name);
     const text = checkValue(value);
-    if (!this.#accepts(lower)) return;
-    const at = this.#names.indexOf(lower);
+    if (!this.#accepts(field)) return;
+    const at = this.#find(field.lower, 0);
     if (at === -1) {
-      this.add(lower, name, text);
+      this.add(field, text);
       return;
     }
-    this.#rawNames[at] = name;
+    this.#names[at] = field;
     this.#values[at] = text;
-    this.#removeFrom(lower, at + 1);
+    this.#removeFrom(field.lower, at + 1);
   }
 
   append(name: string, value: string): void {
-    const lower = checkName(name);
+    const field = checkName(name);
     const text = checkValue(value);
-    if (this.#accepts(lower)) this.add(lower, name, text);
+    if (this.#accepts(field)) this.add(field, text);
   }
 
   delete(name: string): void {
@@ -64,106 +69,62 @@ export class Headers implements HeaderFields {
   }
 
   entries(): readonly (readonly [string, string])[] {
-    return this.#names.map((name, at) => [name, this.#values[at] ?? '']);
+    return this.#names.map(({ lower }, at) => [lower, this.#values[at] ?? '']);
   }
 
   /** Writes name, value, name, value ... onto `lines`. */
   writeTo(lines: string[]): void {
-    for (let at = 0; at < this.#names.length; at++) lines.push(this.#rawNames[at] ?? '', this.#values[at] ?? '');
+    for (let at = 0; at < this.#names.length; at++) lines.push(this.#names[at]?.raw ?? '', this.#values[at] ?? '');
   }
 
   // Asked of plugins only, so that the wire's own lines cost nothing: their framing would stand beside ours.
-  #accepts(lower: string): boolean {
-    if (HOP_BY_HOP.has(lower)) return false;
-    this.hasOwnFields ||= OWN_FIELDS.has(lower);
+  #accepts(field: FieldName): boolean {
+    if (field.isHopByHop) return false;
+    this.hasOwnFields ||= field.isOwn;
     return true;
   }
 
+  #find(lower: string, from: number): number {
+    const names = this.#names;
+    for (let at = from; at < names.length; at++) if (names[at]?.lower === lower) return at;
+    return -1;
+  }
+
+  // Lines move up one by one: `splice` would make two lists of what it took out.
   #removeFrom(lower: string, from: number): void {
-    for (let at = this.#names.indexOf(lower, from); at !== -1; at = this.#names.indexOf(lower, at)) {
-      this.#names.splice(at, 1);
-      this.#rawNames.splice(at, 1);
-      this.#values.splice(at, 1);
+    const names = this.#names;
+    const values = this.#values;
+    let kept = this.#find(lower, from);
+    if (kept === -1) return;
+    for (let at = kept + 1; at < names.length; at++) {
+      const name = names[at];
+      if (!name || name.lower === lower) continue;
+      names[kept] = name;
+      values[kept] = values[at] ?? '';
+      kept++;
+    }
+    while (names.length > kept) {
+      names.pop();
+      values.pop();
     }
   }
 }
 
 /** Says whether a field can stand on the wire. */
 export function isField(name: string, value: string): boolean {
-  return FIELD_NAME.test(name) && FIELD_VALUE.test(value);
+  return readFieldName(name).isLegal && FIELD_VALUE.test(value);
 }
 
-function checkName(name: string): string {
-  if (!FIELD_NAME.test(name)) throw new TypeError('not a legal header name');
-  return name.toLowerCase();
+function checkName(name: string): FieldName {
+  const field = readFieldName(name);
+  if (!field.isLegal) throw new TypeError('not a legal header name');
+  return field;
 }
 
 // CR or LF from data must never reach the wire: it would start a line, or a message, of the attacker's choosing.
 function checkValue(value: string): string {
   if (!FIELD_VALUE.test(value)) throw new TypeError('not a legal header value');
   return value;
-}
-
-// Connection-level fields belong to one hop; framing is written anew for the next. RFC 9110 section 7.6.1.
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  // Not hop-by-hop, but CGI makes it HTTP_PROXY, which libraries take for a proxy to use: CVE-2016-5385.
-  'proxy',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'content-length',
-  'expect',
-]);
-
-/** Request fields that the gateway writes itself; from anybody else an upstream would see two. */
-export const OWN_FIELDS: ReadonlySet<string> = new Set([
-  'host',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-real-ip',
-  'x-request-id',
-  'x-consumer-id',
-  'x-consumer-username',
-  'x-consumer-custom-id',
-  'x-consumer-groups',
-  'x-credential-id',
-]);
-
-// Fields by which upstreams tell who calls and from where. Only the gateway, or a trusted proxy before it, may set them.
-const FORWARDED = new Set([
-  'forwarded',
-  'true-client-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-forwarded',
-  'x-original-forwarded-for',
-  // Some frameworks route by these in place of the path that was authorized: CVE-2018-14773.
-  'x-original-url',
-  'x-rewrite-url',
-  'x-real-ip',
-]);
-const IDENTITY = new Set(['x-anonymous-consumer', 'x-authenticated-groups', 'x-authenticated-userid', 'x-userinfo']);
-
-function isIdentity(name: string): boolean {
-  return name.startsWith('x-consumer-') || name.startsWith('x-credential-') || IDENTITY.has(name);
-}
-
-function isForwarded(name: string): boolean {
-  return name.startsWith('x-forwarded-') || FORWARDED.has(name);
-}
-
-/** Says whether a field, in lower case, belongs to one hop or is the gateway's to write: what others may not pass through it. */
-export function isReserved(name: string): boolean {
-  return HOP_BY_HOP.has(name) || OWN_FIELDS.has(name) || isIdentity(name) || isForwarded(name);
 }
 
 /** Is what the gateway must know of a request's head, found in one pass. */
@@ -189,35 +150,30 @@ export function readRequestHead(rawHeaders: readonly string[]): RequestHead {
   }
   const headers = new Headers();
   const named = listConnectionNames(rawHeaders);
-  const forwardedFor: string[] = [];
+  let forwardedFor = NO_VALUES;
   let host: string | undefined;
   let forwardedProto: string | undefined;
   let forwardedHost: string | undefined;
-  let authorizations = 0;
+  let hasAuthorization = false;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const raw = rawHeaders[at] ?? '';
+    const field = readFieldName(rawHeaders[at] ?? '');
     const value = rawHeaders[at + 1] ?? '';
-    const name = raw.toLowerCase();
-    if (name === 'host') {
+    const { role } = field;
+    if (role === 'host') {
       if (host !== undefined) throw new GatewayError('HOST_INVALID', 'more than one Host header');
       host = value;
       continue;
     }
-    if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
-    const alias = name.includes('_') ? name.replaceAll('_', '-') : name;
-    if (alias.charCodeAt(0) === 0x78 /* x */ || alias === 'forwarded' || alias === 'true-client-ip') {
-      if (alias === 'x-request-id' || isIdentity(alias)) continue;
-      if (isForwarded(alias)) {
-        if (name === 'x-forwarded-for') forwardedFor.push(...value.split(',').map((part) => part.trim()));
-        else if (name === 'x-forwarded-proto') forwardedProto = value;
-        else if (name === 'x-forwarded-host') forwardedHost = value;
-        continue;
-      }
-    }
-    if (name === 'authorization' && ++authorizations > 1) {
-      throw new GatewayError('REQUEST_MALFORMED', 'more than one Authorization header');
-    }
-    headers.add(name, raw, value);
+    if (role === 'dropped' || named?.has(field.lower)) continue;
+    if (role === 'passed') headers.add(field, value);
+    else if (role === 'authorization') {
+      if (hasAuthorization) throw new GatewayError('REQUEST_MALFORMED', 'more than one Authorization header');
+      hasAuthorization = true;
+      headers.add(field, value);
+    } else if (role === 'forwarded-for') {
+      forwardedFor = [...forwardedFor, ...value.split(',').map((part) => part.trim())];
+    } else if (role === 'forwarded-proto') forwardedProto = value;
+    else forwardedHost = value;
   }
   return { headers, host, forwardedFor, forwardedProto, forwardedHost };
 }
@@ -244,18 +200,17 @@ export function readResponseHeaders(rawHeaders: readonly string[]): { headers: H
   const named = listConnectionNames(rawHeaders);
   let length: number | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const raw = rawHeaders[at] ?? '';
-    const name = raw.toLowerCase();
+    const field = readFieldName(rawHeaders[at] ?? '');
     const value = rawHeaders[at + 1] ?? '';
-    if (name === 'content-length') length = Number(value);
-    if (name === 'transfer-encoding' && value.toLowerCase() !== 'chunked') {
-      throw new GatewayError(
-        'UPSTREAM_INVALID_RESPONSE',
-        'the upstream sent a transfer coding that it was not asked for',
-      );
-    }
-    if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
-    headers.add(name, raw, value);
+    if (field.isHopByHop) {
+      if (field.lower === 'content-length') length = Number(value);
+      if (field.lower === 'transfer-encoding' && value.toLowerCase() !== 'chunked') {
+        throw new GatewayError(
+          'UPSTREAM_INVALID_RESPONSE',
+          'the upstream sent a transfer coding that it was not asked for',
+        );
+      }
+    } else if (!named?.has(field.lower)) headers.add(field, value);
   }
   return { headers, length };
 }

@@ -9,7 +9,8 @@ import { joinUpstreamTarget } from '../upstream/target-path.ts';
 import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeOwnHeaders } from './client.ts';
 import type { ExchangeState } from './exchange.ts';
-import { type Headers, OWN_FIELDS, readHost } from './headers.ts';
+import { OWN_FIELDS } from './field-name.ts';
+import { type Headers, readHost } from './headers.ts';
 import { filterTrailers, transformBody } from './request-body.ts';
 
 /** Is what an outgoing request is written from. */

@@ -1,6 +1,6 @@
 // Which trailers may pass.
 // Must not check their grammar: the wire has.
-import { isReserved } from './headers.ts';
+import { isReserved } from './field-name.ts';
 
 /**
  * Gives the trailers that may go on: not those that frame, route, authenticate or say who calls, for a recipient may merge
