@@ -8,13 +8,19 @@ import { nameKey } from './messages.ts';
 export interface TableEntry {
   readonly identity: Identity;
   readonly epoch: number;
+  /** Was found since the hand last passed. */
+  wasUsed: boolean;
 }
 
-/** Owns identities; past its bound the one that was not used for longest goes. */
+/** Entries looked at to find one that was not used lately; if all were, the last of them goes. */
+const MAX_LOOKED_AT = 64;
+
+/** Owns identities; past its bound one goes that was not used for long. */
 export class IdentityTable {
   readonly #maxEntries: number;
-  /** In the order of their last use: a Map keeps the order in which keys were set. */
   readonly #entries = new Map<string, TableEntry>();
+  /** Goes round over the entries: who was used since it last passed may stay. An order of use would cost every request. */
+  #hand: MapIterator<[string, TableEntry]> = this.#entries.entries();
   readonly #keyOfCredential = new Map<string, string>();
   readonly #keysOfConsumer = new Map<string, Set<string>>();
 
@@ -29,9 +35,8 @@ export class IdentityTable {
   /** Finds by the key of a name, and counts as a use. */
   find(key: string): TableEntry | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    // Written only when it changes, so that finding does not make the memory of thousands of entries dirty.
+    if (entry?.wasUsed === false) entry.wasUsed = true;
     return entry;
   }
 
@@ -41,14 +46,12 @@ export class IdentityTable {
     const key = nameKey([credential.type, credential.lookup]);
     this.forgetCredential(credential.id);
     this.#remove(key);
-    this.#entries.set(key, { identity, epoch });
+    this.#entries.set(key, { identity, epoch, wasUsed: false });
     this.#keyOfCredential.set(credential.id, key);
     const keys = this.#keysOfConsumer.get(consumer.id);
     if (keys) keys.add(key);
     else this.#keysOfConsumer.set(consumer.id, new Set([key]));
-    if (this.#entries.size <= this.#maxEntries) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#remove(oldest);
+    if (this.#entries.size > this.#maxEntries) this.#evict();
   }
 
   /** Forgets a credential, whatever it is found by. */
@@ -80,6 +83,23 @@ export class IdentityTable {
   /** Walks all identities; the table may change meanwhile. */
   *identities(): Generator<Identity> {
     for (const { identity } of this.#entries.values()) yield identity;
+  }
+
+  #evict(): void {
+    for (let looked = 1; ; ) {
+      const next = this.#hand.next();
+      if (next.done) {
+        this.#hand = this.#entries.entries();
+        continue;
+      }
+      const [key, entry] = next.value;
+      if (!entry.wasUsed || looked === MAX_LOOKED_AT) {
+        this.#remove(key);
+        return;
+      }
+      entry.wasUsed = false;
+      looked++;
+    }
   }
 
   #remove(key: string): void {
