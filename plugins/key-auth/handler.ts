@@ -51,16 +51,21 @@ export const plugin: Plugin<Config, Places> = definePlugin<Config, Places>({
 
 function readKey(exchange: Exchange, { headerNames, queryNames }: Places): string {
   const { headers, query } = exchange.request;
-  const keys = new Set(headerNames.flatMap((name) => headers.getAll(name)));
-  if (query !== '' && queryNames.size > 0) {
-    for (const { name, value } of readQuery(query)) if (queryNames.has(name)) keys.add(value);
+  let key: string | undefined;
+  for (const name of headerNames) {
+    for (const value of headers.getAll(name)) key = oneKey(key, value);
   }
+  if (query !== '' && queryNames.size > 0) {
+    for (const { name, value } of readQuery(query)) if (queryNames.has(name)) key = oneKey(key, value);
+  }
+  if (!key) throw new GatewayError('UNAUTHENTICATED', 'send an API key', CHALLENGE);
+  return key;
+}
 
-  const [key] = keys;
-  if (!key && keys.size < 2) throw new GatewayError('UNAUTHENTICATED', 'send an API key', CHALLENGE);
+function oneKey(before: string | undefined, key: string): string {
+  if (before === undefined || before === key) return key;
   // Whoever reads the other one, the log or the upstream, would see another caller than we do.
-  if (keys.size > 1) throw new GatewayError('UNAUTHENTICATED', 'send one API key, not several', CHALLENGE);
-  return key ?? '';
+  throw new GatewayError('UNAUTHENTICATED', 'send one API key, not several', CHALLENGE);
 }
 
 function findOwner(exchange: Exchange, key: string): MaybePromise<Identity | undefined> {
