@@ -15,7 +15,7 @@ import {
   type TestHost,
 } from 'sallyport/testing';
 import { type Config, plugin } from './handler.ts';
-import { MAX_PENDING_CHARS, openLineFile } from './line-file.ts';
+import { MAX_PENDING_BYTES, openLineFile } from './line-file.ts';
 import { buildRecordWriter, quote } from './record.ts';
 import { buildSecretTest, redactQuery, redactUrl } from './redact.ts';
 
@@ -143,6 +143,21 @@ describe('file-log', () => {
     assert.equal(readLines().length, 1_600);
   });
 
+  it('writes every character of text that is not ASCII, also where much of it waits', async () => {
+    const running = await start({ fields: ['path', 'userAgent'] });
+    const text = 'é€😀'.repeat(500);
+    for (let index = 0; index < 200; index++)
+      await running.send({ request: { path: `/${index}`, headers: [['user-agent', `caf\u00e9 ${index}`]] } });
+    await log({ path: '/long', headers: {}, api: { id: 'a', name: text } }, { fields: ['path', 'api'] });
+
+    await running.close();
+
+    const lines = readLines();
+    assert.deepEqual(lines[0], { path: '/long', api: text });
+    assert.deepEqual(lines.at(-1), { path: '/199', userAgent: 'caf\u00e9 199' });
+    assert.equal(lines.length, 201);
+  });
+
   it('writes to a new file after a rotation', async () => {
     const host = fakeHost();
     const running = await start({ fields: ['path'] }, host);
@@ -179,7 +194,7 @@ describe('file-log', () => {
     host.reopen();
     while (host.logs.length === 0) await nextTurn();
     const text = 'x'.repeat(2_000);
-    const fitting = Math.floor(MAX_PENDING_CHARS / `{"userAgent":"${text}","path":"/"}\n`.length);
+    const fitting = Math.floor(MAX_PENDING_BYTES / `{"userAgent":"${text}","path":"/"}\n`.length);
     for (let index = 0; index < fitting + 7; index++)
       await running.send({ request: { headers: { 'user-agent': text } } });
 

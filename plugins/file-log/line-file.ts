@@ -3,15 +3,13 @@
 import { constants, type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Logger } from 'sallyport/plugin';
+import { PendingLines } from './pending-lines.ts';
 
 /** A line waits at most this long, so that `tail -f` shows what happens now. */
 const FLUSH_MS = 250;
 
-/** Lines are written at once when this much has gathered. */
-const FLUSH_CHARS = 64 * 1024;
-
 /** Most that is kept while the disk does not take it, per file and worker; lines beyond are dropped and counted. */
-export const MAX_PENDING_CHARS: number = 8 * 1024 * 1024;
+export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
 
 /** Pause before a failed disk is tried again. */
 const RETRY_MS = 1_000;
@@ -34,8 +32,7 @@ export interface LineFileOptions {
 export class LineFile {
   readonly #options: LineFileOptions;
   #handle: FileHandle;
-  #pending: string[] = [];
-  #pendingChars = 0;
+  readonly #pending = new PendingLines();
   #dropped = 0;
   /** Bytes that a full disk did not take; they begin with a whole line. */
   #rest: Buffer | undefined;
@@ -57,13 +54,13 @@ export class LineFile {
 
   /** Takes a line with its line feed. */
   append(line: string): void {
-    if (this.#pendingChars + line.length > MAX_PENDING_CHARS) {
+    if (this.#pending.bytes + line.length > MAX_PENDING_BYTES) {
       this.#dropped += 1;
       return;
     }
-    this.#pending.push(line);
-    this.#pendingChars += line.length;
-    if (this.#pendingChars >= FLUSH_CHARS && !this.#isFailing) this.#start();
+    this.#pending.add(line);
+    // Whole chunks are written at once.
+    if (this.#pending.hasFull && !this.#isFailing) this.#start();
     else this.#timer ??= setTimeout(() => this.#start(), this.#isFailing ? RETRY_MS : FLUSH_MS).unref();
   }
 
@@ -80,7 +77,7 @@ export class LineFile {
     clearTimeout(this.#timer);
     await this.#flushing;
     do await this.#flush();
-    while (this.#pendingChars > 0 && !this.#isFailing);
+    while (this.#pending.bytes > 0 && !this.#isFailing);
     await this.#handle.close().catch(() => undefined);
   }
 
@@ -91,7 +88,7 @@ export class LineFile {
     this.#timer = undefined;
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined;
-      if (this.#isClosed || (this.#pendingChars === 0 && !this.#rest && !this.#isReopenAsked)) return;
+      if (this.#isClosed || (this.#pending.bytes === 0 && !this.#rest && !this.#isReopenAsked)) return;
       this.#timer ??= setTimeout(() => this.#start(), this.#isFailing ? RETRY_MS : FLUSH_MS).unref();
     });
   }
@@ -99,28 +96,32 @@ export class LineFile {
   async #flush(): Promise<void> {
     try {
       if (this.#isReopenAsked || this.#isFailing) await this.#openAgain();
-      const bytes = this.#rest ?? this.#gather();
-      if (bytes.length === 0) return;
-      this.#rest = bytes;
-      const { bytesWritten } = await this.#handle.write(bytes);
-      if (bytesWritten < bytes.length) {
-        this.#rest = restOf(bytes, bytesWritten);
-        throw new Error(`only ${bytesWritten} of ${bytes.length} bytes fit`);
-      }
-      this.#rest = undefined;
-      this.#noteSuccess();
+      do await this.#writeNext();
+      while (this.#pending.hasFull);
     } catch (error) {
       this.#noteFailure(error);
     }
   }
 
-  #gather(): Buffer {
-    const lines = this.#pending;
-    if (this.#dropped > 0) lines.unshift(this.#writeDropped());
-    this.#pending = [];
-    this.#pendingChars = 0;
+  async #writeNext(): Promise<void> {
+    const bytes = this.#rest ?? this.#next();
+    if (!bytes) return;
+    this.#rest = bytes;
+    const { bytesWritten } = await this.#handle.write(bytes);
+    if (bytesWritten < bytes.length) {
+      this.#rest = restOf(bytes, bytesWritten);
+      throw new Error(`only ${bytesWritten} of ${bytes.length} bytes fit`);
+    }
+    this.#rest = undefined;
+    this.#noteSuccess();
+  }
+
+  /** Gives what to write next: that lines were lost comes before those that came after the loss. */
+  #next(): Buffer | undefined {
+    if (this.#dropped === 0) return this.#pending.take();
+    const told = Buffer.from(this.#writeDropped());
     this.#dropped = 0;
-    return Buffer.from(lines.join(''));
+    return told;
   }
 
   #writeDropped(): string {

@@ -6,7 +6,11 @@ import { buildSecretTest, REDACTED, redactQuery, redactUrl, type SecretTest } fr
 /** Gives the line of an exchange, with its line feed. */
 export type RecordWriter = (exchange: Exchange) => string;
 
-type FieldWriter = (exchange: Exchange, isSecret: SecretTest) => string | undefined;
+/** Gives a field with its name and the mark before it, or nothing when the exchange does not have it. */
+type FieldWriter = (exchange: Exchange) => string;
+
+/** Makes a writer; `start` is the mark, the name and a colon. */
+type FieldMaker = (start: string, isSecret: SecretTest) => FieldWriter;
 
 /** Longest text kept, in characters: a header of 16 KiB is no reason for a line of 16 KiB. */
 const MAX_TEXT_LENGTH = 2_048;
@@ -19,55 +23,99 @@ const LINE_BREAKERS = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
 /** Headers that hold URLs, and with them what stands in a query. */
 const URL_HEADERS: ReadonlySet<string> = new Set(['referer', 'location', 'content-location']);
 
-const FIELDS: Readonly<Record<string, FieldWriter>> = {
-  id: ({ id }) => quote(id),
-  clientIp: ({ client }) => quote(client.ip),
-  scheme: ({ client }) => quote(client.scheme),
-  httpVersion: ({ httpVersion }) => quote(httpVersion),
-  method: ({ request }) => quote(request.method),
-  host: ({ request }) => quote(request.host),
-  path: ({ request }) => quote(request.path),
-  query: ({ request }, isSecret) => (request.query === '' ? undefined : quote(redactQuery(request.query, isSecret))),
-  userAgent: ({ request }) => quoteKnown(request.headers.get('user-agent')),
-  referer: ({ request }, isSecret) => {
-    const referer = request.headers.get('referer');
-    return referer === undefined ? undefined : quote(redactUrl(referer, isSecret));
-  },
-  status: ({ response }) => response && String(response.status),
-  source: ({ response }) => response && quote(response.source),
-  api: ({ api }) => quote(api.name),
-  route: ({ route }) => quote(route.name),
-  consumer: ({ consumer }) => quoteKnown(consumer?.username),
-  credential: ({ credential }) => quoteKnown(credential?.id),
-  requestBytes: ({ outcome }) => String(outcome.requestBytes),
-  responseBytes: ({ outcome }) => String(outcome.responseBytes),
-  totalMs: ({ outcome }) => writeMs(outcome.totalMs),
-  upstreamMs: ({ outcome }) => (outcome.upstreamMs === undefined ? undefined : writeMs(outcome.upstreamMs)),
-  target: ({ outcome }) => quoteKnown(outcome.target),
-  tries: ({ outcome }) => String(outcome.tries),
-  errorCode: ({ outcome }) => quoteKnown(outcome.errorCode),
-  isComplete: ({ outcome }) => String(outcome.isComplete),
-  requestHeaders: ({ request }, isSecret) => writeHeaders(request.headers, isSecret),
-  responseHeaders: ({ response }, isSecret) => response && writeHeaders(response.headers, isSecret),
+const FIELDS: Readonly<Record<string, FieldMaker>> = {
+  time: timeField,
+  id: textField(({ id }) => id),
+  clientIp: textField(({ client }) => client.ip),
+  scheme: textField(({ client }) => client.scheme),
+  httpVersion: textField(({ httpVersion }) => httpVersion),
+  method: textField(({ request }) => request.method),
+  host: textField(({ request }) => request.host),
+  path: textField(({ request }) => request.path),
+  query: redactedField(({ request }) => request.query || undefined, redactQuery),
+  userAgent: textField(({ request }) => request.headers.get('user-agent')),
+  referer: redactedField(({ request }) => request.headers.get('referer'), redactUrl),
+  status: valueField(({ response }) => response?.status),
+  source: textField(({ response }) => response?.source),
+  api: textField(({ api }) => api.name),
+  route: textField(({ route }) => route.name),
+  consumer: textField(({ consumer }) => consumer?.username),
+  credential: textField(({ credential }) => credential?.id),
+  requestBytes: valueField(({ outcome }) => outcome.requestBytes),
+  responseBytes: valueField(({ outcome }) => outcome.responseBytes),
+  totalMs: msField(({ outcome }) => outcome.totalMs),
+  upstreamMs: msField(({ outcome }) => outcome.upstreamMs),
+  target: textField(({ outcome }) => outcome.target),
+  tries: valueField(({ outcome }) => outcome.tries),
+  errorCode: textField(({ outcome }) => outcome.errorCode),
+  isComplete: valueField(({ outcome }) => outcome.isComplete),
+  requestHeaders: headersField(({ request }) => request.headers),
+  responseHeaders: headersField(({ response }) => response?.headers),
 };
 
 /** Compiles the fields of a line. A field that an exchange does not have is left out of its line. */
 export function buildRecordWriter(fields: readonly string[], redact: readonly string[]): RecordWriter {
   const isSecret = buildSecretTest(redact);
-  const ownFields: Readonly<Record<string, FieldWriter>> = { ...FIELDS, time: buildTimeWriter() };
-  const writers = fields.map((field) => {
-    const write = ownFields[field];
-    if (!write) throw new TypeError(`there is no field ${field}`);
-    return { name: `"${field}":`, write };
+  const [writeFirst, ...writers] = fields.map((field, index) => {
+    const make = FIELDS[field];
+    if (!make) throw new TypeError(`there is no field ${field}`);
+    return make(`${index === 0 ? '{' : ','}"${field}":`, isSecret);
   });
   return (exchange) => {
-    let line = '{';
-    for (const { name, write } of writers) {
-      const value = write(exchange, isSecret);
-      if (value === undefined) continue;
-      line += line.length > 1 ? `,${name}${value}` : name + value;
-    }
-    return `${line}}\n`;
+    const first = writeFirst?.(exchange) ?? '';
+    let line = first;
+    for (const write of writers) line += write(exchange);
+    return first === '' ? `{${line.slice(1)}}\n` : `${line}}\n`;
+  };
+}
+
+type Reader<Value> = (exchange: Exchange) => Value | undefined;
+
+/**
+ * Remembers what it wrote last. Most texts of a line stand in the one before too, and the fewer pieces a line is put
+ * together from, the less it costs.
+ */
+function textField(read: Reader<string>): FieldMaker {
+  return (start) => {
+    let last: string | undefined;
+    let written = '';
+    return (exchange) => {
+      const text = read(exchange);
+      if (text !== last) {
+        last = text;
+        written = text === undefined ? '' : start + quote(text);
+      }
+      return written;
+    };
+  };
+}
+
+// Not remembered: what was taken out must not stay in memory either.
+function redactedField(read: Reader<string>, redact: (text: string, isSecret: SecretTest) => string): FieldMaker {
+  return (start, isSecret) => (exchange) => {
+    const text = read(exchange);
+    return text === undefined ? '' : start + quote(redact(text, isSecret));
+  };
+}
+
+function valueField(read: Reader<number | boolean>): FieldMaker {
+  return (start) => (exchange) => {
+    const value = read(exchange);
+    return value === undefined ? '' : start + value;
+  };
+}
+
+function msField(read: Reader<number>): FieldMaker {
+  return (start) => (exchange) => {
+    const ms = read(exchange);
+    return ms === undefined ? '' : start + writeMs(ms);
+  };
+}
+
+function headersField(read: Reader<HeaderFields>): FieldMaker {
+  return (start, isSecret) => (exchange) => {
+    const headers = read(exchange);
+    return headers === undefined ? '' : start + writeHeaders(headers, isSecret);
   };
 }
 
@@ -81,27 +129,26 @@ export function quote(text: string): string {
   );
 }
 
-function quoteKnown(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : quote(text);
-}
-
-/** Remembers the second it wrote last: writing a date costs more than the rest of most lines. */
-function buildTimeWriter(): FieldWriter {
-  let second = Number.NaN;
-  let text = '';
+/** Remembers the millisecond it wrote last: writing a date costs more than the rest of most lines. */
+function timeField(start: string): FieldWriter {
+  let lastMs = Number.NaN;
+  let written = '';
   return ({ outcome }) => {
     const ms = Math.floor(outcome.startedAt);
-    if (Math.floor(ms / 1_000) !== second) {
-      second = Math.floor(ms / 1_000);
-      text = new Date(second * 1_000).toISOString().slice(0, -'000Z'.length);
+    if (ms !== lastMs) {
+      lastMs = ms;
+      written = `${start}"${new Date(ms).toISOString()}"`;
     }
-    return `"${text}${String(ms - second * 1_000).padStart(3, '0')}Z"`;
+    return written;
   };
 }
 
-/** Microseconds are as fine as anyone reads. */
+/** Microseconds are as fine as anyone reads; `.5` for 500 of them. V8 takes long to write a number that is not whole. */
+const FRACTIONS: readonly string[] = Array.from({ length: 1_000 }, (_, micros) => String(micros / 1_000).slice(1));
+
 function writeMs(ms: number): string {
-  return String(Math.round(ms * 1_000) / 1_000);
+  const micros = Math.round(ms * 1_000);
+  return Math.floor(micros / 1_000) + (FRACTIONS[micros % 1_000] ?? '');
 }
 
 /** Writes headers as name to value, or to the list of values when there are several lines. */
