@@ -18,6 +18,8 @@ import { readTrailers } from './trailers.ts';
 import { findProtocol, splice } from './tunnel.ts';
 
 const NO_BYTES = new Uint8Array(0);
+/** Most pieces of a response that are held while response hooks wait; the wire gives 64 KiB at a time at most. */
+const MAX_HELD_CHUNKS = 4;
 
 /** Carries one request to its end. */
 export class Run implements ForwardHandler, Walk {
@@ -164,7 +166,8 @@ export class Run implements ForwardHandler, Walk {
   onChunk(chunk: Uint8Array): boolean {
     if (this.#isWaiting) {
       this.#held.push(chunk);
-      return false;
+      // Within bounds the upstream is read on: else it would not be seen when it breaks off.
+      return this.#held.length < MAX_HELD_CHUNKS;
     }
     return this.#writeChunk(chunk);
   }

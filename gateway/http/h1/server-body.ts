@@ -146,14 +146,23 @@ export class ServerBody implements BodySource {
     this.fail(new GatewayError('REQUEST_TIMEOUT', 'the request body took too long to arrive'));
   }
 
+  /** Says that somebody waits for more of it. */
+  get isBeingRead(): boolean {
+    return this.#sink !== undefined && !this.isDone;
+  }
+
   /** Says that more came after the answer than is worth reading. */
   get isDiscardedTooLong(): boolean {
     return this.#discarded > MAX_DISCARD_BYTES;
   }
 
-  #give(bytes: Buffer): void {
-    if (this.#isDiscarded) this.#discarded += bytes.length;
-    else if (this.#sink) this.#pass(bytes);
+  #give(lent: Buffer): void {
+    if (this.#isDiscarded) {
+      this.#discarded += lent.length;
+      return;
+    }
+    const bytes = Buffer.from(lent);
+    if (this.#sink) this.#pass(bytes);
     else {
       this.#held.push(bytes);
       this.#heldBytes += bytes.length;

@@ -5,6 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Tunnel } from '../../core/ports.ts';
 import type { Timed } from '../message/deadlines.ts';
 import { HeadBuffer } from '../message/head-buffer.ts';
+import { readAccepted } from '../message/shared-reads.ts';
 import { SocketTunnel } from '../message/socket-tunnel.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { toRefusal, writeRefusal } from './refusal.ts';
@@ -54,7 +55,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     this.#localPort = socket.localPort ?? 0;
     this.deadlineMs = performance.now() + options.headerTimeoutMs;
     options.deadlines.watch(this);
-    socket.on('data', (bytes: Buffer) => this.#take(bytes));
+    readAccepted(socket, (bytes) => this.#take(bytes));
     socket.on('end', () => this.#takeEnd());
     socket.on('drain', () => this.#drained());
     socket.on('error', () => socket.destroy());
@@ -146,7 +147,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   }
 
   #keep(bytes: Buffer): void {
-    this.#ahead = this.#ahead ? Buffer.concat([this.#ahead, bytes]) : bytes;
+    // The bytes are lent.
+    this.#ahead = Buffer.concat(this.#ahead ? [this.#ahead, bytes] : [bytes]);
     // The connection is read on, within bounds: else it would not be seen when the client leaves.
     if (this.#ahead.length > MAX_AHEAD_BYTES) this.socket.pause();
   }
@@ -261,8 +263,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     }
     if (this.#state === 'lingering') return;
     const body = this.#body;
-    if (this.#response && body && !body.isDone && !this.#response.hasHead) {
-      // Half a body can be answered; nobody waits for the answer to a request that is whole and whose client has gone.
+    if (this.#response && body?.isBeingRead && !this.#response.hasHead) {
+      // Whoever reads half a body answers that; nobody waits for the answer to a request whose client has gone.
       this.#response.closeAfter();
       body.fail(new Error('the client broke off'));
       return;

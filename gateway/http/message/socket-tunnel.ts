@@ -26,7 +26,7 @@ export class SocketTunnel implements Tunnel {
 
   start(sink: BodySink): void {
     this.#sink = sink;
-    for (const bytes of this.#held.splice(0)) this.take(bytes);
+    for (const bytes of this.#held.splice(0)) this.#pass(sink, bytes);
     if (this.#hasPeerEnded) sink.end();
     else if (this.#socket.destroyed) sink.fail(new Error('the connection closed'));
     else this.#socket.resume();
@@ -59,12 +59,17 @@ export class SocketTunnel implements Tunnel {
     breakSocket(this.#socket);
   }
 
-  /** Takes bytes that the socket gave. */
-  take(bytes: Buffer): void {
-    if (bytes.length === 0) return;
+  /** Takes bytes that the socket lent. */
+  take(lent: Buffer): void {
+    if (lent.length === 0) return;
+    const bytes = Buffer.from(lent);
     this.#events.onActivity();
-    if (!this.#sink) this.#held.push(bytes);
-    else if (!this.#sink.write(bytes)) this.#socket.pause();
+    if (this.#sink) this.#pass(this.#sink, bytes);
+    else this.#held.push(bytes);
+  }
+
+  #pass(sink: BodySink, bytes: Buffer): void {
+    if (!sink.write(bytes)) this.#socket.pause();
   }
 
   /** Hears that the peer closed its half. */

@@ -119,7 +119,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   onBody(bytes: Buffer): void {
     if (this.isOver) return;
     this.deadlineMs = this.#within(this.#request.idleMs);
-    if (this.#handler.onChunk(bytes) || this.isOver || this.#isPaused) return;
+    // The bytes are lent by the connection, and whoever gets them may keep them.
+    if (this.#handler.onChunk(Buffer.from(bytes)) || this.isOver || this.#isPaused) return;
     this.#isPaused = true;
     // Whoever does not read must not blame the target for the silence.
     this.deadlineMs = this.#within(Number.POSITIVE_INFINITY);

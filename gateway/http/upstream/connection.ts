@@ -1,8 +1,9 @@
 // One connection to a target: carries one request at a time, and says when it can carry another.
 // Must not choose targets or try again.
-import { connect, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TargetAddress } from '../../core/ports.ts';
+import { connectReading, type LentReader } from '../message/shared-reads.ts';
 import type { SocketTunnel } from '../message/socket-tunnel.ts';
 import type { Call } from './call.ts';
 import type { Pooled } from './pool.ts';
@@ -33,9 +34,8 @@ export class Connection implements Pooled {
 
   constructor(address: TargetAddress, events: ConnectionEvents) {
     this.#events = events;
-    this.socket = open(address);
+    this.socket = open(address, (bytes) => this.#read(bytes));
     this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
-    this.socket.on('data', (bytes) => this.#read(bytes));
     this.socket.on('end', () => this.#ended());
     this.socket.on('error', (error) => this.#fail(error));
     this.socket.on('close', () => this.#fail(new Error('the connection closed')));
@@ -121,8 +121,8 @@ export class Connection implements Pooled {
   }
 }
 
-function open({ protocol, host, port, tls }: TargetAddress): Socket {
-  if (protocol === 'http') return connect({ host, port, noDelay: true, allowHalfOpen: true });
+function open({ protocol, host, port, tls }: TargetAddress, read: LentReader): Socket {
+  if (protocol === 'http') return connectReading({ host, port, noDelay: true, allowHalfOpen: true }, read);
   // An address is no server name; RFC 6066 section 3.
   const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '');
   const socket = connectTls({
@@ -133,5 +133,6 @@ function open({ protocol, host, port, tls }: TargetAddress): Socket {
     ALPNProtocols: ['http/1.1'],
   });
   socket.setNoDelay(true);
+  socket.on('data', read);
   return socket;
 }
