@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'METHOD_NOT_ALLOWED'
   | 'REQUEST_TIMEOUT'
   | 'BODY_TOO_LARGE'
+  | 'URI_TOO_LONG'
   | 'BODY_INVALID'
   | 'EXPECTATION_FAILED'
   | 'HEADERS_TOO_LARGE'
@@ -50,6 +51,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   METHOD_NOT_ALLOWED: { status: 405, source: 'client', isRetryable: false, title: 'The method is not allowed' },
   REQUEST_TIMEOUT: { status: 408, source: 'client', isRetryable: true, title: 'The request took too long to arrive' },
   BODY_TOO_LARGE: { status: 413, source: 'client', isRetryable: false, title: 'The request body is too large' },
+  URI_TOO_LONG: { status: 414, source: 'client', isRetryable: false, title: 'The request target is too long' },
   BODY_INVALID: { status: 400, source: 'client', isRetryable: false, title: 'The request body is invalid' },
   EXPECTATION_FAILED: { status: 417, source: 'client', isRetryable: false, title: 'The expectation cannot be met' },
   HEADERS_TOO_LARGE: { status: 431, source: 'client', isRetryable: false, title: 'The request headers are too large' },

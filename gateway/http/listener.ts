@@ -26,13 +26,10 @@ export interface ListenerOptions {
   readonly handler: RequestHandler;
 }
 
-/**
- * How long a connection without a request stays open while draining. A client may be sending at this very moment, and
- * closing under it would cost it the request; its answer says `Connection: close` instead.
- */
-const IDLE_GRACE_MS = 1_000;
 /** How often deadlines of connections are looked at. */
 const DEADLINE_TICK_MS = 200;
+/** How often connections that are not read from are looked at. */
+const PAUSE_TICK_MS = 50;
 /** Longest silence of a client that owes body bytes. */
 const BODY_IDLE_MS = 30_000;
 
@@ -41,9 +38,11 @@ export function createListener(options: ListenerOptions): Listener {
   const { limits, handler } = options;
   let isDraining = false;
   const deadlines = new Deadlines(DEADLINE_TICK_MS);
+  const pauses = new Deadlines(PAUSE_TICK_MS);
   const shared = {
     handler,
     deadlines,
+    pauses,
     headerTimeoutMs: limits.headerTimeoutMs,
     keepAliveMs: limits.keepAliveMs,
     bodyIdleMs: limits.bodyIdleMs ?? BODY_IDLE_MS,
@@ -72,18 +71,17 @@ export function createListener(options: ListenerOptions): Listener {
     listen: () => listen(server, options),
     async drain() {
       isDraining = true;
-      const timer = setTimeout(() => {
-        for (const [socket, { isIdle }] of connections) if (isIdle) socket.destroy();
-      }, IDLE_GRACE_MS);
+      for (const connection of connections.values()) connection.drain();
       await close(server);
-      clearTimeout(timer);
       deadlines.close();
+      pauses.close();
     },
     async close() {
       const closed = close(server);
       for (const socket of connections.keys()) socket.destroy();
       await closed;
       deadlines.close();
+      pauses.close();
     },
   };
 }

@@ -40,11 +40,13 @@ export interface CanonicalTarget {
 /**
  * Reads an origin-form target. Percent-encoded unreserved characters are decoded and hex digits made upper case
  * (RFC 3986 section 6.2.2); a path that is canonical already comes back as the same string.
- * @throws REQUEST_MALFORMED when it is not a target; PATH_AMBIGUOUS on dot segments, empty segments, backslashes,
+ * @throws URI_TOO_LONG; REQUEST_MALFORMED when it is not a target; PATH_AMBIGUOUS on dot segments, empty segments, backslashes,
  * semicolons, encoded `/ \ ? # ;` or control characters, and encoded bytes that are not UTF-8.
  */
 export function readTarget(target: string): CanonicalTarget {
-  if (target.length > MAX_TARGET_LENGTH) throw malformed(`the target is longer than ${MAX_TARGET_LENGTH} characters`);
+  if (target.length > MAX_TARGET_LENGTH) {
+    throw new GatewayError('URI_TOO_LONG', `the target is longer than ${MAX_TARGET_LENGTH} characters`);
+  }
   if (target.charCodeAt(0) !== 0x2f) throw malformed('the target must begin with /');
 
   let segmentStart = 1;

@@ -7,6 +7,8 @@ import type { Deadlines } from '../message/deadlines.ts';
 export interface ConnectionOptions {
   readonly handler: RequestHandler;
   readonly deadlines: Deadlines;
+  /** Watches connections that are not read from; looks more often. */
+  readonly pauses: Deadlines;
   readonly headerTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly bodyIdleMs: number;

@@ -1,17 +1,23 @@
 // Answers of the listener itself: for what never becomes a request of the core.
 // Must close the connection after it: behind broken framing nothing that follows can be trusted.
 import { STATUS_CODES } from 'node:http';
-import { GatewayError } from '../../core/errors.ts';
+import { type ErrorCode, GatewayError } from '../../core/errors.ts';
 import { buildProblem } from '../../core/exchange/answers.ts';
 import { httpDate } from '../message/http-date.ts';
-import { MalformedMessage } from '../message/malformed.ts';
+import { type Breach, MalformedMessage } from '../message/malformed.ts';
 
 /** Turns what a reader threw into the answer for it. */
 export function toRefusal(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error;
   if (!(error instanceof MalformedMessage)) throw error;
-  return new GatewayError(error.isTooLarge ? 'HEADERS_TOO_LARGE' : 'REQUEST_MALFORMED', error.message);
+  return new GatewayError(CODE_OF_BREACH[error.breach], error.message);
 }
+
+const CODE_OF_BREACH: Readonly<Record<Breach, ErrorCode>> = {
+  grammar: 'REQUEST_MALFORMED',
+  'too-large': 'HEADERS_TOO_LARGE',
+  'line-too-long': 'URI_TOO_LONG',
+};
 
 /** Gives the whole message that refuses a request and says that the connection closes. */
 export function writeRefusal(error: GatewayError): Buffer {

@@ -71,6 +71,7 @@ export class ServerBody implements BodySource {
       this.#hasContinued = true;
       this.#connection.sendContinue();
     }
+    this.#heldBytes = 0;
     for (const bytes of this.#held.splice(0)) this.#pass(bytes);
     if (this.isDone) this.#end();
     else if (!this.#isPaused) this.#beginToWait();
@@ -82,8 +83,7 @@ export class ServerBody implements BodySource {
     if (this.#isPaused || this.isDone || this.#isDiscarded) return;
     this.#isPaused = true;
     this.#endToWait();
-    this.deadlineMs = Number.POSITIVE_INFINITY;
-    this.#connection.watch();
+    this.#waitNoMore();
     this.#connection.pauseReading();
   }
 
@@ -100,11 +100,28 @@ export class ServerBody implements BodySource {
     this.#sink = undefined;
     this.#isPaused = false;
     this.#held = [];
+    this.#heldBytes = 0;
     if (this.isDone) return;
-    const rest = this.length === undefined ? 0 : this.#left;
-    const isWaiting = this.expectsContinue && !this.#hasContinued;
-    if (rest > MAX_DISCARD_BYTES || isWaiting || this.#error) this.#connection.closeAfter();
+    if (this.isBeyondReuse) this.#connection.closeAfter();
     this.#connection.resumeReading();
+  }
+
+  /** Says that somebody waits for more of it. */
+  get isBeingRead(): boolean {
+    return !this.isDone && this.#sink !== undefined;
+  }
+
+  /** Says that what is read of it now would have to be held. */
+  get isHolding(): boolean {
+    return !this.isDone && (this.#isPaused || this.#heldBytes > MAX_HELD_BYTES);
+  }
+
+  /** Says that the connection cannot be used again after an answer that does not wait for the rest of this body. */
+  get isBeyondReuse(): boolean {
+    if (this.isDone) return false;
+    // Without leave nobody knows whether the client will send it.
+    const isWaiting = this.expectsContinue && !this.#hasContinued;
+    return isWaiting || this.#error !== undefined || this.#left > MAX_DISCARD_BYTES;
   }
 
   /**
@@ -127,7 +144,12 @@ export class ServerBody implements BodySource {
       return -1;
     }
     this.isDone = true;
-    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#waitNoMore();
+    if (this.#isPaused) {
+      // Nothing is left to hold back; the client must be seen when it leaves.
+      this.#isPaused = false;
+      this.#connection.resumeReading();
+    }
     if (this.#sink && this.#held.length === 0) this.#end();
     return end;
   }
@@ -136,7 +158,7 @@ export class ServerBody implements BodySource {
   fail(error: Error): void {
     if (this.isDone || this.#error) return;
     this.#error = error;
-    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#waitNoMore();
     const sink = this.#sink;
     this.#sink = undefined;
     sink?.fail(error);
@@ -144,11 +166,6 @@ export class ServerBody implements BodySource {
 
   expire(): void {
     this.fail(new GatewayError('REQUEST_TIMEOUT', 'the request body took too long to arrive'));
-  }
-
-  /** Says that somebody waits for more of it. */
-  get isBeingRead(): boolean {
-    return this.#sink !== undefined && !this.isDone;
   }
 
   /** Says that more came after the answer than is worth reading. */
@@ -180,6 +197,11 @@ export class ServerBody implements BodySource {
     const sink = this.#sink;
     this.#sink = undefined;
     sink?.end(this.#chunks?.trailers);
+  }
+
+  #waitNoMore(): void {
+    this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#connection.watch();
   }
 
   #beginToWait(): void {

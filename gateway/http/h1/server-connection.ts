@@ -4,27 +4,26 @@ import type { Socket } from 'node:net';
 import { GatewayError } from '../../core/errors.ts';
 import type { Tunnel } from '../../core/ports.ts';
 import type { Timed } from '../message/deadlines.ts';
-import { HeadBuffer } from '../message/head-buffer.ts';
 import { readAccepted } from '../message/shared-reads.ts';
 import { SocketTunnel } from '../message/socket-tunnel.ts';
+import { WatchedPause } from '../message/watched-pause.ts';
 import type { ConnectionOptions } from './connection-options.ts';
+import { Linger } from './linger.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { toRefusal, writeRefusal } from './refusal.ts';
-import { type RequestHead, readRequestHead } from './request-head.ts';
+import type { RequestHead } from './request-head.ts';
+import { RequestReader } from './request-reader.ts';
 import { type BodyConnection, ServerBody } from './server-body.ts';
 import { type ResponseConnection, ServerResponse } from './server-response.ts';
+import { StalledClient } from './stalled-client.ts';
 
-/** Largest request head. */
-const MAX_HEAD_BYTES = 32 * 1024;
-/** Most bytes of pipelined requests that are read ahead; beyond, the connection is not read until some are answered. */
-const MAX_AHEAD_BYTES = 64 * 1024;
-/** Longest that a client may leave an answer lying without taking a byte of it. */
-const STALLED_READER_MS = 60_000;
-/** How long what still comes is read and thrown away after the last answer: closing at once could cost the client the answer. */
-const LINGER_MS = 2_000;
+/**
+ * How long a connection without a request stays open while draining. A client may be sending at this very moment, and
+ * closing under it would cost it the request; its answer says `Connection: close` instead.
+ */
+const DRAIN_GRACE_MS = 1_000;
 /** Requests after which a connection is closed, so that load spreads again after a restart. */
 const MAX_REQUESTS = 100_000;
-const LF = 0x0a;
-const CR = 0x0d;
 
 /** Is one connection with a client that speaks HTTP/1.1. */
 export class ServerConnection implements Timed, BodyConnection, ResponseConnection {
@@ -37,39 +36,43 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   readonly #options: ConnectionOptions;
   readonly #remoteAddress: string;
   readonly #localPort: number;
-  readonly #head = new HeadBuffer(MAX_HEAD_BYTES);
+  readonly #reader = new RequestReader();
+  readonly #pause: WatchedPause;
   #response: ServerResponse | undefined;
   #body: ServerBody | undefined;
   #tunnel: SocketTunnel | undefined;
-  /** What came behind the current request. */
-  #ahead: Buffer | undefined;
+  readonly #ahead = new ReadAhead();
   #requests = 0;
   /** `deaf`: what came is no message, so nothing that follows is read. */
   #state: 'open' | 'deaf' | 'lingering' | 'closed' = 'open';
-  #isStalled = false;
+  readonly #linger = new Linger();
+  readonly #stalled: StalledClient;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.socket = socket;
     this.#options = options;
+    this.#pause = new WatchedPause(socket, options.pauses);
+    this.#stalled = new StalledClient(socket);
     this.#remoteAddress = socket.remoteAddress ?? '';
     this.#localPort = socket.localPort ?? 0;
     this.deadlineMs = performance.now() + options.headerTimeoutMs;
     options.deadlines.watch(this);
     readAccepted(socket, (bytes) => this.#take(bytes));
     socket.on('end', () => this.#takeEnd());
-    socket.on('drain', () => this.#drained());
+    socket.on('drain', () => {
+      if (this.#stalled.end()) this.#response?.drained();
+    });
     socket.on('error', () => socket.destroy());
-    socket.on('timeout', () => this.#expireReader());
     socket.on('close', () => this.#close());
   }
 
-  /** Says whether no answer is owed. */
-  get isIdle(): boolean {
-    return this.#response === undefined;
+  get isClosing(): boolean {
+    return this.#options.isDraining() || this.#requests >= MAX_REQUESTS || this.#body?.isBeyondReuse === true;
   }
 
-  get isClosing(): boolean {
-    return this.#options.isDraining() || this.#requests >= MAX_REQUESTS;
+  /** Closes soon unless an answer is owed: that one is the last. */
+  drain(): void {
+    if (!this.#response) this.deadlineMs = Math.min(this.deadlineMs, performance.now() + DRAIN_GRACE_MS);
   }
 
   sendContinue(): void {
@@ -77,11 +80,11 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   }
 
   pauseReading(): void {
-    this.socket.pause();
+    this.#pause.pause();
   }
 
   resumeReading(): void {
-    this.socket.resume();
+    this.#pause.resume();
   }
 
   closeAfter(): void {
@@ -93,17 +96,15 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   }
 
   stalled(): void {
-    this.#isStalled = true;
-    // Node's own time-out counts a byte that the system took as progress, which is what is meant here.
-    this.socket.setTimeout(STALLED_READER_MS);
+    this.#stalled.begin();
   }
 
   switchProtocols(): Tunnel {
     this.deadlineMs = Number.POSITIVE_INFINITY;
+    this.#pause.forget();
     const tunnel = new SocketTunnel(this.socket, { onActivity() {} });
     this.#tunnel = tunnel;
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
+    const ahead = this.#ahead.take();
     if (ahead) tunnel.take(ahead);
     return tunnel;
   }
@@ -111,13 +112,14 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   expire(): void {
     if (this.#response) this.#body?.expire();
     // Nothing was asked, or nothing that still matters.
-    else if (this.#state !== 'open' || this.#body || this.#head.isEmpty) this.socket.destroy();
+    else if (this.#state !== 'open' || this.#body || this.#reader.isEmpty) this.socket.destroy();
     else this.#refuse(new GatewayError('REQUEST_TIMEOUT', 'the request head took too long to arrive'));
   }
 
   #take(bytes: Buffer): void {
     if (this.#tunnel) this.#tunnel.take(bytes);
     else if (this.#state === 'open') this.#read(bytes);
+    else if (this.#state === 'lingering') this.deadlineMs = this.#linger.goOn();
   }
 
   /** Reads on until the bytes are used up, or a request has to be answered first. */
@@ -128,12 +130,14 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
         const body = this.#body;
         if (body && !body.isDone) {
           const end = body.take(rest);
-          if (body.isDiscardedTooLong) this.#linger();
+          if (body.isDiscardedTooLong) this.#giveUp();
+          else if (!this.#response) this.deadlineMs = this.#linger.goOn();
           if (end === -1) return;
           rest = rest.subarray(end);
-          if (!this.#response) this.#rest();
+          if (!this.#response && this.#state === 'open') this.#rest();
         } else if (this.#response) {
-          this.#keep(rest);
+          this.#ahead.add(rest);
+          if (this.#ahead.isFull) this.pauseReading();
           return;
         } else {
           const end = this.#readHead(rest);
@@ -146,27 +150,19 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     }
   }
 
-  #keep(bytes: Buffer): void {
-    // The bytes are lent.
-    this.#ahead = Buffer.concat(this.#ahead ? [this.#ahead, bytes] : [bytes]);
-    // The connection is read on, within bounds: else it would not be seen when the client leaves.
-    if (this.#ahead.length > MAX_AHEAD_BYTES) this.socket.pause();
-  }
-
   #readHead(bytes: Buffer): number {
-    // One empty line before a request is read over, as RFC 9112 section 2.2 asks for.
-    const skipped = this.#head.isEmpty && bytes[0] === CR && bytes[1] === LF ? 2 : 0;
-    const piece = skipped === 0 ? bytes : bytes.subarray(skipped);
-    if (piece.length === 0) return -1;
-    const wasEmpty = this.#head.isEmpty;
-    const end = this.#head.take(piece);
-    if (end === -1) {
+    const reader = this.#reader;
+    const wasEmpty = reader.isEmpty;
+    const end = reader.take(bytes);
+    const { head } = reader;
+    if (end === -1 || !head) {
       // From the first byte on; a byte now and then must not move it.
-      if (wasEmpty && this.#requests > 0) this.deadlineMs = performance.now() + this.#options.headerTimeoutMs;
+      if (wasEmpty && !reader.isEmpty && this.#requests > 0) this.#expectWithin(this.#options.headerTimeoutMs);
       return -1;
     }
-    this.#begin(readRequestHead(this.#head.text));
-    return skipped + end;
+    reader.head = undefined;
+    this.#begin(head);
+    return end;
   }
 
   #begin(head: RequestHead): void {
@@ -210,25 +206,29 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     }
     response.closed(true);
     if (response.isLast) {
-      this.#linger();
+      this.#closeGently();
       return;
     }
     this.#response = undefined;
     if (body && !body.isDone) {
-      this.deadlineMs = performance.now() + LINGER_MS;
+      this.deadlineMs = this.#linger.begin();
       return;
     }
     this.#rest();
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
+    const ahead = this.#ahead.take();
     if (ahead) this.#read(ahead);
-    if (this.socket.isPaused() && !this.#body && !this.#ahead) this.socket.resume();
+    if (this.socket.isPaused() && !this.#ahead.isFull && !this.#body?.isHolding) this.resumeReading();
   }
 
   /** Waits for the next request. */
   #rest(): void {
     this.#body = undefined;
-    this.deadlineMs = performance.now() + this.#options.keepAliveMs;
+    this.#expectWithin(this.#options.keepAliveMs);
+  }
+
+  #expectWithin(ms: number): void {
+    const allowedMs = this.#options.isDraining() ? Math.min(ms, DRAIN_GRACE_MS) : ms;
+    this.deadlineMs = performance.now() + allowedMs;
   }
 
   /** Answers what cannot be read as a request, after every answer that is owed before it. */
@@ -241,19 +241,30 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
       this.#body?.fail(refusal);
       return;
     }
-    this.socket.write(writeRefusal(refusal));
-    this.#linger();
+    // What is left of a request that was answered: a second answer would be taken for that to the next request.
+    if (!this.#body) this.socket.write(writeRefusal(refusal));
+    this.#closeGently();
+  }
+
+  /** Ends a connection on which more comes behind the answer than is worth reading, once that answer is out. */
+  #giveUp(): void {
+    if (!this.#response) {
+      this.#closeGently();
+      return;
+    }
+    this.#state = 'deaf';
+    this.#response.closeAfter();
   }
 
   /** Ends our half, and reads what still comes for a while so that the answer is not lost to a reset. */
-  #linger(): void {
+  #closeGently(): void {
     if (this.#state === 'lingering' || this.#state === 'closed') return;
     this.#state = 'lingering';
     this.#response = undefined;
-    this.#ahead = undefined;
-    this.deadlineMs = performance.now() + LINGER_MS;
+    this.#ahead.take();
+    this.deadlineMs = this.#linger.begin();
     this.socket.end();
-    this.socket.resume();
+    this.resumeReading();
   }
 
   #takeEnd(): void {
@@ -263,8 +274,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     }
     if (this.#state === 'lingering') return;
     const body = this.#body;
-    if (this.#response && body?.isBeingRead && !this.#response.hasHead) {
-      // Whoever reads half a body answers that; nobody waits for the answer to a request whose client has gone.
+    if (this.#response && !this.#response.hasHead && body?.isBeingRead) {
+      // Half a body can be answered; nobody waits for the answer to a request that is whole and whose client has gone.
       this.#response.closeAfter();
       body.fail(new Error('the client broke off'));
       return;
@@ -273,20 +284,10 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     else this.socket.end();
   }
 
-  #drained(): void {
-    if (!this.#isStalled) return;
-    this.#isStalled = false;
-    this.socket.setTimeout(0);
-    this.#response?.drained();
-  }
-
-  #expireReader(): void {
-    if (this.#isStalled) this.socket.destroy();
-  }
-
   #close(): void {
     this.#state = 'closed';
     this.#options.deadlines.forget(this);
+    this.#pause.forget();
     const response = this.#response;
     const hasTunnel = this.#tunnel !== undefined;
     this.#response = undefined;

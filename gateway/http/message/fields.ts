@@ -34,7 +34,7 @@ export function readFields(text: string, from: number, maxLines: number, fields:
   const end = text.length;
   let at = from;
   for (let lines = 0; at < end; lines++) {
-    if (lines === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, true);
+    if (lines === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, 'too-large');
     const nameStart = at;
     while (at < end && ((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & NAME) !== 0) at++;
     // A folded line begins with a blank and so has an empty name.

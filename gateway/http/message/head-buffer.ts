@@ -12,8 +12,7 @@ const FIRST_SIZE_BYTES = 1024;
 
 /** Collects one head after another. */
 export class HeadBuffer {
-  /** The head without the empty line at its end; set when `take` found one. */
-  text = '';
+  #text = '';
   readonly #maxBytes: number;
   #bytes: Buffer | undefined;
   #length = 0;
@@ -25,6 +24,13 @@ export class HeadBuffer {
   /** Says whether nothing of a head has come. */
   get isEmpty(): boolean {
     return this.#length === 0;
+  }
+
+  /** Gives the head without the empty line at its end, once `take` found one, and keeps it no longer: a connection may idle. */
+  takeText(): string {
+    const text = this.#text;
+    this.#text = '';
+    return text;
   }
 
   /**
@@ -43,13 +49,13 @@ export class HeadBuffer {
     if (piece.length <= SMALL_PIECE_BYTES) {
       const text = piece.toString('latin1');
       end = text.indexOf(HEAD_END);
-      if (end !== -1) this.text = end + HEAD_END.length === text.length ? text.slice(0, -4) : text.slice(0, end);
+      if (end !== -1) this.#text = end + HEAD_END.length === text.length ? text.slice(0, -4) : text.slice(0, end);
     } else {
       end = piece.indexOf(HEAD_END, 0, 'latin1');
-      if (end !== -1) this.text = piece.toString('latin1', 0, end);
+      if (end !== -1) this.#text = piece.toString('latin1', 0, end);
     }
     if (end === -1) return -1;
-    if (end > this.#maxBytes) throw this.#tooLarge();
+    if (end > this.#maxBytes) throw this.#tooLarge(piece);
     return end + HEAD_END.length;
   }
 
@@ -63,10 +69,11 @@ export class HeadBuffer {
     const end = bytes.subarray(0, this.#length).indexOf(HEAD_END, Math.max(0, before - 3), 'latin1');
     if (end === -1) {
       checkPartial(bytes, Math.max(0, before - 1), this.#length);
-      if (this.#length > this.#maxBytes) throw this.#tooLarge();
+      // Not at the bound itself: what is missing of the empty line may come yet.
+      if (this.#length === this.#maxBytes + HEAD_END.length) throw this.#tooLarge(bytes);
       return -1;
     }
-    this.text = bytes.toString('latin1', 0, end);
+    this.#text = bytes.toString('latin1', 0, end);
     this.#bytes = undefined;
     this.#length = 0;
     return end + HEAD_END.length - before;
@@ -81,8 +88,13 @@ export class HeadBuffer {
     return bytes;
   }
 
-  #tooLarge(): MalformedMessage {
-    return new MalformedMessage(`the head is larger than ${this.#maxBytes} bytes`, true);
+  #tooLarge(bytes: Buffer): MalformedMessage {
+    // A first line without an end is too long whatever would have followed.
+    const hasLine = bytes.subarray(0, this.#maxBytes).includes('\r\n', 0, 'latin1');
+    return new MalformedMessage(
+      `the ${hasLine ? 'head' : 'first line'} is larger than ${this.#maxBytes} bytes`,
+      hasLine ? 'too-large' : 'line-too-long',
+    );
   }
 }
 

@@ -1,13 +1,16 @@
 // What a reader of messages throws when the bytes are not HTTP/1.1.
 // Must not hold bytes of the message: its text may be shown to the one who sent it.
 
-/** Is thrown for any breach of the grammar; `isTooLarge` when a bound was passed. */
+/** Says what is wrong: the grammar, or a bound that was passed. */
+export type Breach = 'grammar' | 'too-large' | 'line-too-long';
+
+/** Is thrown for any breach of the grammar or of a bound. */
 export class MalformedMessage extends Error {
   override readonly name = 'MalformedMessage';
-  readonly isTooLarge: boolean;
+  readonly breach: Breach;
 
-  constructor(detail: string, isTooLarge = false) {
+  constructor(detail: string, breach: Breach = 'grammar') {
     super(detail);
-    this.isTooLarge = isTooLarge;
+    this.breach = breach;
   }
 }
