@@ -35,12 +35,12 @@ describe('an upgrade', () => {
     await origin.close();
   });
 
-  async function publish(more: Parameters<typeof putAll>[0] = {}): Promise<void> {
+  async function publish(more: Parameters<typeof putAll>[0] = {}, idleMs = 10_000): Promise<void> {
     const api = makeApi({
       id: API_ID,
       name: 'api',
       upstream: origin.url,
-      timeouts: { connectMs: 2_000, responseMs: 2_000, idleMs: 300 },
+      timeouts: { connectMs: 2_000, responseMs: 2_000, idleMs },
       routes: [makeRoute({ paths: ['/'] })],
     });
     await gateway.apply(putAll({ apis: [api], ...more }));
@@ -151,6 +151,7 @@ describe('an upgrade', () => {
   });
 
   it('ends after too long a silence', async () => {
+    await publish({}, 300);
     const raw = await openRaw(gateway.port);
 
     raw.write(ASK);
