@@ -3,6 +3,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Listener, RequestHandler } from '../core/ports.ts';
 import { ServerConnection } from './h1/server-connection.ts';
+import { PrefaceReader } from './h2/preface.ts';
+import { serveHttp2 } from './h2/server-session.ts';
 import { Deadlines } from './message/deadlines.ts';
 
 /** Bounds of a listener. Times in milliseconds. */
@@ -49,7 +51,7 @@ export function createListener(options: ListenerOptions): Listener {
     isTls: false,
     isDraining: () => isDraining,
   };
-  const connections = new Map<Socket, ServerConnection>();
+  const connections = new Map<Socket, { drain(): void }>();
   const crowds = new Crowds(limits.maxConnectionsPerIp ?? 0);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const address = socket.remoteAddress;
@@ -59,7 +61,24 @@ export function createListener(options: ListenerOptions): Listener {
       socket.destroy();
       return;
     }
-    connections.set(socket, new ServerConnection(socket, shared));
+    socket.on('error', () => socket.destroy());
+    const reader = new PrefaceReader(socket, {
+      deadlines,
+      timeoutMs: limits.headerTimeoutMs,
+      onHttp1(bytes) {
+        const connection = new ServerConnection(socket, shared);
+        connections.set(socket, connection);
+        if (isDraining) connection.drain();
+        connection.take(bytes);
+      },
+      onHttp2() {
+        const facts = { remoteAddress: address, localPort: socket.localPort ?? 0, isTls: false };
+        const session = serveHttp2(socket, shared, facts);
+        connections.set(socket, session);
+        if (isDraining) session.drain();
+      },
+    });
+    connections.set(socket, reader);
     socket.once('close', () => {
       connections.delete(socket);
       crowds.leave(address);

@@ -83,7 +83,10 @@ describe('sallyport start', function () {
 
     assert.match(exported, /name: orders/);
     assert.equal(unchanged, 'Nothing to change.\n');
-    assert.equal(checked, `${file} is fine: 1 apis, 0 upstreams, 0 certificates, 0 consumers, 0 credentials, 0 bindings\n`);
+    assert.equal(
+      checked,
+      `${file} is fine: 1 apis, 0 upstreams, 0 certificates, 0 consumers, 0 credentials, 0 bindings\n`,
+    );
     assert.match(
       planned,
       /^~ api orders\n.*\/purchases.*\nWould be 0 created, 1 updated, 0 deleted; nothing was changed\.\n$/s,

@@ -40,6 +40,7 @@ export interface TestGatewayOptions {
   readonly trustedProxies?: readonly string[];
   readonly headerTimeoutMs?: number;
   readonly bodyIdleMs?: number;
+  readonly keepAliveMs?: number;
 }
 
 /** Starts a gateway on a free port, without configuration. */
@@ -55,7 +56,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     limits: {
       maxConnections: 1000,
       headerTimeoutMs: options.headerTimeoutMs ?? 10_000,
-      keepAliveMs: 60_000,
+      keepAliveMs: options.keepAliveMs ?? 60_000,
       bodyIdleMs: options.bodyIdleMs ?? 10_000,
     },
     handler: engine.handle,

@@ -68,6 +68,11 @@ export function readClient(request: IncomingRequest, head: RequestHead, isTruste
   };
 }
 
+/** Gives what Via says of a message that came in a version: HTTP/2 has no minor ones. @see RFC 9110 section 7.6.3 */
+export function viaOf(httpVersion: string): string {
+  return `${httpVersion === '2.0' ? '2' : httpVersion} sallyport`;
+}
+
 /** Writes the gateway's own request headers: who called, from where, under which id. */
 export function writeOwnHeaders(lines: string[], exchange: ExchangeState, client: ClientFacts, port: number): void {
   lines.push(
@@ -84,7 +89,7 @@ export function writeOwnHeaders(lines: string[], exchange: ExchangeState, client
     'X-Request-Id',
     exchange.id,
     'Via',
-    `${exchange.httpVersion} sallyport`,
+    viaOf(exchange.httpVersion),
   );
   const { consumer, credential } = exchange;
   if (!consumer) return;

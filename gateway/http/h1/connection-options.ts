@@ -3,6 +3,13 @@
 import type { RequestHandler } from '../../core/ports.ts';
 import type { Deadlines } from '../message/deadlines.ts';
 
+/** Is what is known of a client before it says anything in HTTP. */
+export interface ConnectionFacts {
+  readonly remoteAddress: string;
+  readonly localPort: number;
+  readonly isTls: boolean;
+}
+
 /** Is what connections of one listener share. Times in milliseconds. */
 export interface ConnectionOptions {
   readonly handler: RequestHandler;

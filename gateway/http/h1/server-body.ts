@@ -2,15 +2,13 @@
 // Must not read before it is asked to, and must not wait for ever.
 import { GatewayError } from '../../core/errors.ts';
 import type { BodySink, BodySource } from '../../core/ports.ts';
+import { BodyPace } from '../message/body-pace.ts';
 import { ChunkedDecoder } from '../message/chunked-decoder.ts';
 
 /** Body bytes read and thrown away so that a refused client can reuse its connection; more is not worth it. */
 export const MAX_DISCARD_BYTES: number = 256 * 1024;
 /** Most body bytes that are read before somebody asks for them. */
 const MAX_HELD_BYTES = 64 * 1024;
-/** Slowest that a body may come on the average, once its grace is over: slower is a way to hold connections. */
-const MIN_BYTES_PER_SECOND = 128;
-const GRACE_MS = 30_000;
 
 /** Is what a body needs of its connection. */
 export interface BodyConnection {
@@ -32,7 +30,7 @@ export class ServerBody implements BodySource {
   /** When the client is too slow, in monotonic milliseconds; Infinity = it is not its turn. */
   deadlineMs: number = Number.POSITIVE_INFINITY;
   readonly #connection: BodyConnection;
-  readonly #idleMs: number;
+  readonly #pace: BodyPace;
   readonly #chunks: ChunkedDecoder | undefined;
   #left: number;
   #sink: BodySink | undefined;
@@ -43,9 +41,6 @@ export class ServerBody implements BodySource {
   #discarded = 0;
   #error: Error | undefined;
   #isPaused = false;
-  /** Time that the client was waited for, and since when it is. */
-  #waitedMs = 0;
-  #waitingSinceMs = 0;
 
   constructor(
     connection: BodyConnection,
@@ -54,7 +49,7 @@ export class ServerBody implements BodySource {
     this.#connection = connection;
     this.length = options.length;
     this.expectsContinue = options.expectsContinue;
-    this.#idleMs = options.idleMs;
+    this.#pace = new BodyPace(options.idleMs);
     this.#left = options.length ?? 0;
     if (options.length === undefined) this.#chunks = new ChunkedDecoder((bytes) => this.#give(bytes));
   }
@@ -82,7 +77,7 @@ export class ServerBody implements BodySource {
     // Nobody may pause what is being thrown away.
     if (this.#isPaused || this.isDone || this.#isDiscarded) return;
     this.#isPaused = true;
-    this.#endToWait();
+    this.#pace.rest();
     this.#waitNoMore();
     this.#connection.pauseReading();
   }
@@ -205,16 +200,7 @@ export class ServerBody implements BodySource {
   }
 
   #beginToWait(): void {
-    this.#endToWait();
-    const nowMs = performance.now();
-    this.#waitingSinceMs = nowMs;
-    const allowedMs = GRACE_MS + (this.bytesRead * 1_000) / MIN_BYTES_PER_SECOND;
-    this.deadlineMs = nowMs + Math.min(this.#idleMs, Math.max(0, allowedMs - this.#waitedMs));
+    this.deadlineMs = this.#pace.wait(this.bytesRead);
     this.#connection.watch();
-  }
-
-  #endToWait(): void {
-    if (this.#waitingSinceMs > 0) this.#waitedMs += performance.now() - this.#waitingSinceMs;
-    this.#waitingSinceMs = 0;
   }
 }

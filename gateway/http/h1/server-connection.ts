@@ -57,7 +57,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     this.#localPort = socket.localPort ?? 0;
     this.deadlineMs = performance.now() + options.headerTimeoutMs;
     options.deadlines.watch(this);
-    readAccepted(socket, (bytes) => this.#take(bytes));
+    readAccepted(socket, (bytes) => this.take(bytes));
     socket.on('end', () => this.#takeEnd());
     socket.on('drain', () => {
       if (this.#stalled.end()) this.#response?.drained();
@@ -116,7 +116,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     else this.#refuse(new GatewayError('REQUEST_TIMEOUT', 'the request head took too long to arrive'));
   }
 
-  #take(bytes: Buffer): void {
+  /** Takes bytes that came on its socket. */
+  take(bytes: Buffer): void {
     if (this.#tunnel) this.#tunnel.take(bytes);
     else if (this.#state === 'open') this.#read(bytes);
     else if (this.#state === 'lingering') this.deadlineMs = this.#linger.goOn();
