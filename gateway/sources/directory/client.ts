@@ -68,9 +68,9 @@ class Client implements DirectoryClient {
 
   findByCredential(type: string, lookup: string): MaybePromise<Identity | undefined> {
     if (lookup.length > MAX_LOOKUP_LENGTH) return undefined;
-    const key = nameKey([type, lookup]);
-    const entry = this.#known.find(key);
+    const entry = this.#known.find(type, lookup);
     if (entry) return entry.identity;
+    const key = nameKey([type, lookup]);
     if (this.#absences.has(key)) return undefined;
     return (this.#waiting.get(key) ?? this.#ask(key, [type, lookup])).promise;
   }

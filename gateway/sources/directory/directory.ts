@@ -137,7 +137,7 @@ class NodeDirectory implements Directory {
 
   async find(type: string, lookup: string): Promise<Finding> {
     if (lookup.length > MAX_LOOKUP_LENGTH) return 'absent';
-    const found = this.#findKnown(nameKey([type, lookup])) ?? (await this.#ask([type, lookup]));
+    const found = this.#findKnown([type, lookup]) ?? (await this.#ask([type, lookup]));
     return typeof found === 'string' ? found : this.#open(found);
   }
 
@@ -146,7 +146,7 @@ class NodeDirectory implements Directory {
     this.#workers.add(workerId);
     const now: DirectoryAnswer[] = [];
     for (const name of asks) {
-      const found = name[1].length > MAX_LOOKUP_LENGTH ? 'absent' : this.#findKnown(nameKey(name));
+      const found = name[1].length > MAX_LOOKUP_LENGTH ? 'absent' : this.#findKnown(name);
       if (found !== undefined) now.push({ name, result: typeof found === 'string' ? found : this.#open(found) });
       else void this.#answerLater(workerId, name);
     }
@@ -169,11 +169,11 @@ class NodeDirectory implements Directory {
   }
 
   /** Answers from memory; undefined when Postgres must be asked. */
-  #findKnown(key: string): Finding | undefined {
-    const entry = this.#known.find(key);
+  #findKnown(name: CredentialName): Finding | undefined {
+    const entry = this.#known.find(...name);
     if (!this.#isConnected) return entry ? entry.identity : 'unavailable';
     if (entry?.epoch === this.#epoch) return entry.identity;
-    return this.#known.isComplete || this.#absences.has(key) ? 'absent' : undefined;
+    return this.#known.isComplete || this.#absences.has(nameKey(name)) ? 'absent' : undefined;
   }
 
   #ask(name: CredentialName): Promise<Finding> {
@@ -198,7 +198,7 @@ class NodeDirectory implements Directory {
         return identity ?? 'absent';
       } catch {
         // The source tells that it is out of reach a moment later; until then what is known is all there is.
-        return this.#known.find(key)?.identity ?? 'unavailable';
+        return this.#known.find(type, lookup)?.identity ?? 'unavailable';
       }
     }
     return 'unavailable';

@@ -2,11 +2,10 @@
 // Must not know where they come from.
 import type { Consumer } from '../../core/model.ts';
 import type { Identity } from '../../core/plugin.ts';
-import { nameKey } from './messages.ts';
 
 /** Is an identity with the epoch in which it was known to be true. */
 export interface TableEntry {
-  readonly identity: Identity;
+  identity: Identity;
   readonly epoch: number;
   /** Was found since the hand last passed. */
   wasUsed: boolean;
@@ -18,23 +17,24 @@ const MAX_LOOKED_AT = 64;
 /** Owns identities; past its bound one goes that was not used for long. */
 export class IdentityTable {
   readonly #maxEntries: number;
-  readonly #entries = new Map<string, TableEntry>();
+  /** By type, then by lookup: one key of both would have to be put together for every request. */
+  readonly #byName = new Map<string, Map<string, TableEntry>>();
+  readonly #byCredential = new Map<string, TableEntry>();
+  readonly #byConsumer = new Map<string, Set<TableEntry>>();
   /** Goes round over the entries: who was used since it last passed may stay. An order of use would cost every request. */
-  #hand: MapIterator<[string, TableEntry]> = this.#entries.entries();
-  readonly #keyOfCredential = new Map<string, string>();
-  readonly #keysOfConsumer = new Map<string, Set<string>>();
+  #hand: MapIterator<TableEntry> = this.#byCredential.values();
 
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#byCredential.size;
   }
 
-  /** Finds by the key of a name, and counts as a use. */
-  find(key: string): TableEntry | undefined {
-    const entry = this.#entries.get(key);
+  /** Finds by what a credential is named by, and counts as a use. */
+  find(type: string, lookup: string): TableEntry | undefined {
+    const entry = this.#byName.get(type)?.get(lookup);
     // Written only when it changes, so that finding does not make the memory of thousands of entries dirty.
     if (entry?.wasUsed === false) entry.wasUsed = true;
     return entry;
@@ -43,58 +43,57 @@ export class IdentityTable {
   /** Takes an identity in, instead of any other of the same credential or name. */
   put(identity: Identity, epoch: number): void {
     const { credential, consumer } = identity;
-    const key = nameKey([credential.type, credential.lookup]);
+    const { type, lookup } = credential;
     this.forgetCredential(credential.id);
-    this.#remove(key);
-    this.#entries.set(key, { identity, epoch, wasUsed: false });
-    this.#keyOfCredential.set(credential.id, key);
-    const keys = this.#keysOfConsumer.get(consumer.id);
-    if (keys) keys.add(key);
-    else this.#keysOfConsumer.set(consumer.id, new Set([key]));
-    if (this.#entries.size > this.#maxEntries) this.#evict();
+    const ofType = this.#byName.get(type) ?? new Map<string, TableEntry>();
+    this.#byName.set(type, ofType);
+    this.#remove(ofType.get(lookup));
+    const entry = { identity, epoch, wasUsed: false };
+    ofType.set(lookup, entry);
+    this.#byCredential.set(credential.id, entry);
+    const ofConsumer = this.#byConsumer.get(consumer.id);
+    if (ofConsumer) ofConsumer.add(entry);
+    else this.#byConsumer.set(consumer.id, new Set([entry]));
+    if (this.size > this.#maxEntries) this.#evict();
   }
 
   /** Forgets a credential, whatever it is found by. */
   forgetCredential(credentialId: string): void {
-    const key = this.#keyOfCredential.get(credentialId);
-    if (key !== undefined) this.#remove(key);
+    this.#remove(this.#byCredential.get(credentialId));
   }
 
   /** Forgets every credential of a consumer. */
   forgetConsumer(consumerId: string): void {
-    for (const key of [...(this.#keysOfConsumer.get(consumerId) ?? [])]) this.#remove(key);
+    for (const entry of [...(this.#byConsumer.get(consumerId) ?? [])]) this.#remove(entry);
   }
 
   /** Puts a changed consumer in the place of the one known. */
   replaceConsumer(consumer: Consumer): void {
-    for (const key of this.#keysOfConsumer.get(consumer.id) ?? []) {
-      const entry = this.#entries.get(key);
-      if (entry) this.#entries.set(key, { ...entry, identity: { ...entry.identity, consumer } });
-    }
+    for (const entry of this.#byConsumer.get(consumer.id) ?? []) entry.identity = { ...entry.identity, consumer };
   }
 
   /** Forgets all. */
   clear(): void {
-    this.#entries.clear();
-    this.#keyOfCredential.clear();
-    this.#keysOfConsumer.clear();
+    this.#byName.clear();
+    this.#byCredential.clear();
+    this.#byConsumer.clear();
   }
 
   /** Walks all identities; the table may change meanwhile. */
   *identities(): Generator<Identity> {
-    for (const { identity } of this.#entries.values()) yield identity;
+    for (const { identity } of this.#byCredential.values()) yield identity;
   }
 
   #evict(): void {
     for (let looked = 1; ; ) {
       const next = this.#hand.next();
       if (next.done) {
-        this.#hand = this.#entries.entries();
+        this.#hand = this.#byCredential.values();
         continue;
       }
-      const [key, entry] = next.value;
+      const entry = next.value;
       if (!entry.wasUsed || looked === MAX_LOOKED_AT) {
-        this.#remove(key);
+        this.#remove(entry);
         return;
       }
       entry.wasUsed = false;
@@ -102,14 +101,13 @@ export class IdentityTable {
     }
   }
 
-  #remove(key: string): void {
-    const entry = this.#entries.get(key);
+  #remove(entry: TableEntry | undefined): void {
     if (entry === undefined) return;
     const { credential, consumer } = entry.identity;
-    this.#entries.delete(key);
-    this.#keyOfCredential.delete(credential.id);
-    const keys = this.#keysOfConsumer.get(consumer.id);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#keysOfConsumer.delete(consumer.id);
+    this.#byName.get(credential.type)?.delete(credential.lookup);
+    this.#byCredential.delete(credential.id);
+    const ofConsumer = this.#byConsumer.get(consumer.id);
+    ofConsumer?.delete(entry);
+    if (ofConsumer?.size === 0) this.#byConsumer.delete(consumer.id);
   }
 }

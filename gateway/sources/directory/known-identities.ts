@@ -23,8 +23,8 @@ export class KnownIdentities {
     return this.#table.size;
   }
 
-  find(key: string): TableEntry | undefined {
-    return this.#table.find(key);
+  find(type: string, lookup: string): TableEntry | undefined {
+    return this.#table.find(type, lookup);
   }
 
   /** Takes in one identity that was asked for. */
