@@ -24,31 +24,31 @@ const LINE_BREAKERS = /[\u007f-\u009f\u2028\u2029\ufeff]/g;
 const URL_HEADERS: ReadonlySet<string> = new Set(['referer', 'location', 'content-location']);
 
 const FIELDS: Readonly<Record<string, FieldMaker>> = {
-  time: timeField,
-  id: textField(({ id }) => id),
-  clientIp: textField(({ client }) => client.ip),
-  scheme: textField(({ client }) => client.scheme),
-  httpVersion: textField(({ httpVersion }) => httpVersion),
-  method: textField(({ request }) => request.method),
-  host: textField(({ request }) => request.host),
-  path: textField(({ request }) => request.path),
+  time: remembered(({ outcome }) => Math.floor(outcome.startedAt), writeTime),
+  id: remembered(({ id }) => id, quote),
+  clientIp: remembered(({ client }) => client.ip, quote),
+  scheme: remembered(({ client }) => client.scheme, quote),
+  httpVersion: remembered(({ httpVersion }) => httpVersion, quote),
+  method: remembered(({ request }) => request.method, quote),
+  host: remembered(({ request }) => request.host, quote),
+  path: remembered(({ request }) => request.path, quote),
   query: redactedField(({ request }) => request.query || undefined, redactQuery),
-  userAgent: textField(({ request }) => request.headers.get('user-agent')),
+  userAgent: remembered(({ request }) => request.headers.get('user-agent'), quote),
   referer: redactedField(({ request }) => request.headers.get('referer'), redactUrl),
-  status: valueField(({ response }) => response?.status),
-  source: textField(({ response }) => response?.source),
-  api: textField(({ api }) => api.name),
-  route: textField(({ route }) => route.name),
-  consumer: textField(({ consumer }) => consumer?.username),
-  credential: textField(({ credential }) => credential?.id),
-  requestBytes: valueField(({ outcome }) => outcome.requestBytes),
-  responseBytes: valueField(({ outcome }) => outcome.responseBytes),
+  status: remembered(({ response }) => response?.status, String),
+  source: remembered(({ response }) => response?.source, quote),
+  api: remembered(({ api }) => api.name, quote),
+  route: remembered(({ route }) => route.name, quote),
+  consumer: remembered(({ consumer }) => consumer?.username, quote),
+  credential: remembered(({ credential }) => credential?.id, quote),
+  requestBytes: remembered(({ outcome }) => outcome.requestBytes, String),
+  responseBytes: remembered(({ outcome }) => outcome.responseBytes, String),
   totalMs: msField(({ outcome }) => outcome.totalMs),
   upstreamMs: msField(({ outcome }) => outcome.upstreamMs),
-  target: textField(({ outcome }) => outcome.target),
-  tries: valueField(({ outcome }) => outcome.tries),
-  errorCode: textField(({ outcome }) => outcome.errorCode),
-  isComplete: valueField(({ outcome }) => outcome.isComplete),
+  target: remembered(({ outcome }) => outcome.target, quote),
+  tries: remembered(({ outcome }) => outcome.tries, String),
+  errorCode: remembered(({ outcome }) => outcome.errorCode, quote),
+  isComplete: remembered(({ outcome }) => outcome.isComplete, String),
   requestHeaders: headersField(({ request }) => request.headers),
   responseHeaders: headersField(({ response }) => response?.headers),
 };
@@ -59,7 +59,7 @@ export function buildRecordWriter(fields: readonly string[], redact: readonly st
   const [writeFirst, ...writers] = fields.map((field, index) => {
     const make = FIELDS[field];
     if (!make) throw new TypeError(`there is no field ${field}`);
-    return make(`${index === 0 ? '{' : ','}"${field}":`, isSecret);
+    return make(toOnePiece(`${index === 0 ? '{' : ','}"${field}":`), isSecret);
   });
   return (exchange) => {
     const first = writeFirst?.(exchange) ?? '';
@@ -71,23 +71,33 @@ export function buildRecordWriter(fields: readonly string[], redact: readonly st
 
 type Reader<Value> = (exchange: Exchange) => Value | undefined;
 
-/**
- * Remembers what it wrote last. Most texts of a line stand in the one before too, and the fewer pieces a line is put
- * together from, the less it costs.
- */
-function textField(read: Reader<string>): FieldMaker {
+/** Remembers what it wrote last: most of a line stands in the one before too. */
+function remembered<Value extends string | number | boolean>(
+  read: Reader<Value>,
+  write: (value: Value) => string,
+): FieldMaker {
   return (start) => {
-    let last: string | undefined;
+    let last: Value | undefined;
     let written = '';
+    let isOnePiece = true;
     return (exchange) => {
-      const text = read(exchange);
-      if (text !== last) {
-        last = text;
-        written = text === undefined ? '' : start + quote(text);
+      const value = read(exchange);
+      if (value !== last) {
+        last = value;
+        written = value === undefined ? '' : start + write(value);
+        isOnePiece = false;
+      } else if (!isOnePiece) {
+        written = toOnePiece(written);
+        isOnePiece = true;
       }
       return written;
     };
   };
+}
+
+/** Copies a text into one piece. V8 keeps what was added up as a tree of its parts, and walks it for every line. */
+function toOnePiece(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 // Not remembered: what was taken out must not stay in memory either.
@@ -95,13 +105,6 @@ function redactedField(read: Reader<string>, redact: (text: string, isSecret: Se
   return (start, isSecret) => (exchange) => {
     const text = read(exchange);
     return text === undefined ? '' : start + quote(redact(text, isSecret));
-  };
-}
-
-function valueField(read: Reader<number | boolean>): FieldMaker {
-  return (start) => (exchange) => {
-    const value = read(exchange);
-    return value === undefined ? '' : start + value;
   };
 }
 
@@ -129,18 +132,8 @@ export function quote(text: string): string {
   );
 }
 
-/** Remembers the millisecond it wrote last: writing a date costs more than the rest of most lines. */
-function timeField(start: string): FieldWriter {
-  let lastMs = Number.NaN;
-  let written = '';
-  return ({ outcome }) => {
-    const ms = Math.floor(outcome.startedAt);
-    if (ms !== lastMs) {
-      lastMs = ms;
-      written = `${start}"${new Date(ms).toISOString()}"`;
-    }
-    return written;
-  };
+function writeTime(ms: number): string {
+  return `"${new Date(ms).toISOString()}"`;
 }
 
 /** Microseconds are as fine as anyone reads; `.5` for 500 of them. V8 takes long to write a number that is not whole. */
