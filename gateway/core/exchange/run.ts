@@ -96,7 +96,7 @@ export class Run implements ForwardHandler, Walk {
     const request = buildForwardRequest({ exchange, incoming, client, entry, destination }, body);
     this.#sentMs = ports.clock.monotonicMs();
     this.#forward = new Forward(ports.upstream, ports.clock, request, this);
-    this.#forward.start();
+    this.#forward.start(this.#sentMs);
   }
 
   onTry(target: TargetState): void {

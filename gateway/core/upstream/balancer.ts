@@ -35,8 +35,10 @@ export interface Balancer {
   readonly targets: readonly TargetState[];
   /** Gives a healthy target, one not in `tried` if there is one; undefined when none is healthy. */
   choose(tried: readonly TargetState[], nowMs: number): TargetState | undefined;
-  /** Tells how a try ended. */
-  report(target: TargetState, isGood: boolean, nowMs: number): void;
+  /** Tells that a target answered. */
+  reportSuccess(target: TargetState): void;
+  /** Tells that a target failed. */
+  reportFailure(target: TargetState, nowMs: number): void;
   /** Takes one retry out of the budget; false when it is spent. */
   takeRetry(): boolean;
 }
@@ -72,11 +74,10 @@ export function createBalancer(options: BalancerOptions): Balancer {
       const fresh = healthy.filter(({ target }) => !tried.includes(target));
       return pick(fresh.length > 0 ? fresh : healthy, options);
     },
-    report(target, isGood, nowMs) {
-      if (isGood) {
-        target.failures = 0;
-        return;
-      }
+    reportSuccess(target) {
+      target.failures = 0;
+    },
+    reportFailure(target, nowMs) {
       target.failures++;
       const { failures, ejectMs } = options.passive;
       if (failures === 0 || target.failures < failures) return;

@@ -80,7 +80,7 @@ export class Forward implements UpstreamHandler {
   readonly #clock: Clock;
   readonly #request: ForwardRequest;
   readonly #handler: ForwardHandler;
-  readonly #tried: TargetState[] = [];
+  #tried: TargetState[] = [];
   #target: TargetState | undefined;
   #call: UpstreamCall | undefined;
   #wasStale = false;
@@ -94,17 +94,19 @@ export class Forward implements UpstreamHandler {
     this.#handler = handler;
   }
 
-  /** Begins the first try. */
-  start(): void {
+  /** Begins the first try, or the next. */
+  start(nowMs: number): void {
     const request = this.#request;
-    const target = request.balancer.choose(this.#tried, this.#clock.monotonicMs());
+    const target = request.balancer.choose(this.#tried, nowMs);
     if (!target) {
       this.#isOver = true;
       this.#handler.onError(new GatewayError('NO_HEALTHY_TARGET', 'no target of the upstream is healthy'));
       return;
     }
     this.#target = target;
-    this.#tried.push(target);
+    // A list begun with `push` has room for sixteen more.
+    if (this.#tried.length === 0) this.#tried = [target];
+    else this.#tried.push(target);
     target.inFlight++;
     this.#handler.onTry(target);
     this.#call = this.#client.send(
@@ -155,7 +157,7 @@ export class Forward implements UpstreamHandler {
 
   #answered(): void {
     this.#hasHead = true;
-    if (this.#target) this.#request.balancer.report(this.#target, true, this.#clock.monotonicMs());
+    if (this.#target) this.#request.balancer.reportSuccess(this.#target);
   }
 
   onChunk(chunk: Uint8Array): boolean {
@@ -175,11 +177,12 @@ export class Forward implements UpstreamHandler {
     const isTargetFault = !isClientFault && failure !== 'invalid-request' && failure !== 'overloaded';
     // A connection that idled and was closed meanwhile says nothing about the target's health.
     const isStale = failure === 'reset-before-response' && wasReused;
-    if (this.#target && isTargetFault && !isStale) balancer.report(this.#target, false, this.#clock.monotonicMs());
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#target && isTargetFault && !isStale) balancer.reportFailure(this.#target, nowMs);
     this.#release();
     if (isStale ? this.#mayRetryStale() : this.#mayRetry(failure)) {
       this.#isOver = false;
-      this.start();
+      this.start(nowMs);
       return;
     }
     // A stalled request body says so itself.

@@ -23,6 +23,7 @@ function stripMatched(entry: RouteEntry, path: string): string {
   const { kind, key } = entry.pattern;
   // A plugin may have rewritten the path to one that no longer matches: `/apiary` must not become `ary`.
   if (kind === 'regex' || !matchesPath(entry.pattern, path)) return path;
+  if (!path.includes('%')) return path.slice(key.endsWith('/') ? key.length - 1 : key.length);
   // Counted by segments: what was matched may be longer as sent, where `@` came as `%40`.
   const segments = key.split('/').length - (key.endsWith('/') ? 2 : 1);
   let end = 0;
