@@ -14,28 +14,34 @@ const NO_VALUES: readonly string[] = Object.freeze([]);
  */
 export class Headers implements HeaderFields {
   readonly #names: FieldName[] = [];
-  readonly #values: string[] = [];
+  /** name, value, name, value ... */
+  readonly #lines: string[] = [];
   /** Says whether a plugin wrote a field that the gateway writes itself. */
   hasOwnFields = false;
+
+  /** Gives name, value, name, value ... as they go on the wire. */
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
 
   /** Adds a line that the wire has already checked. */
   add(name: FieldName, value: string): void {
     this.#names.push(name);
-    this.#values.push(value);
+    this.#lines.push(name.raw, value);
   }
 
   get(name: string): string | undefined {
     const at = this.#find(name.toLowerCase(), 0);
-    return at === -1 ? undefined : this.#values[at];
+    return at === -1 ? undefined : this.#lines[2 * at + 1];
   }
 
   getAll(name: string): readonly string[] {
     const lower = name.toLowerCase();
     const first = this.#find(lower, 0);
     if (first === -1) return NO_VALUES;
-    const values = [this.#values[first] ?? ''];
+    const values = [this.#valueAt(first)];
     for (let at = this.#find(lower, first + 1); at !== -1; at = this.#find(lower, at + 1)) {
-      values.push(this.#values[at] ?? '');
+      values.push(this.#valueAt(at));
     }
     return values;
   }
@@ -53,8 +59,7 @@ export class Headers implements HeaderFields {
       this.add(field, text);
       return;
     }
-    this.#names[at] = field;
-    this.#values[at] = text;
+    this.#put(at, field, text);
     this.#removeFrom(field.lower, at + 1);
   }
 
@@ -69,12 +74,12 @@ export class Headers implements HeaderFields {
   }
 
   entries(): readonly (readonly [string, string])[] {
-    return this.#names.map(({ lower }, at) => [lower, this.#values[at] ?? '']);
+    return this.#names.map(({ lower }, at) => [lower, this.#valueAt(at)]);
   }
 
   /** Writes name, value, name, value ... onto `lines`. */
   writeTo(lines: string[]): void {
-    for (let at = 0; at < this.#names.length; at++) lines.push(this.#names[at]?.raw ?? '', this.#values[at] ?? '');
+    for (const line of this.#lines) lines.push(line);
   }
 
   // Asked of plugins only, so that the wire's own lines cost nothing: their framing would stand beside ours.
@@ -82,6 +87,16 @@ export class Headers implements HeaderFields {
     if (field.isHopByHop) return false;
     this.hasOwnFields ||= field.isOwn;
     return true;
+  }
+
+  #valueAt(at: number): string {
+    return this.#lines[2 * at + 1] ?? '';
+  }
+
+  #put(at: number, name: FieldName, value: string): void {
+    this.#names[at] = name;
+    this.#lines[2 * at] = name.raw;
+    this.#lines[2 * at + 1] = value;
   }
 
   #find(lower: string, from: number): number {
@@ -93,19 +108,16 @@ export class Headers implements HeaderFields {
   // Lines move up one by one: `splice` would make two lists of what it took out.
   #removeFrom(lower: string, from: number): void {
     const names = this.#names;
-    const values = this.#values;
     let kept = this.#find(lower, from);
     if (kept === -1) return;
     for (let at = kept + 1; at < names.length; at++) {
       const name = names[at];
-      if (!name || name.lower === lower) continue;
-      names[kept] = name;
-      values[kept] = values[at] ?? '';
-      kept++;
+      if (name && name.lower !== lower) this.#put(kept++, name, this.#valueAt(at));
     }
     while (names.length > kept) {
       names.pop();
-      values.pop();
+      this.#lines.pop();
+      this.#lines.pop();
     }
   }
 }

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { OutgoingResponse } from '../ports.ts';
 import type { ResponseState } from './exchange.ts';
-import { type Headers, readResponseHeaders } from './headers.ts';
+import { readResponseHeaders } from './headers.ts';
 
 /** Makes the response that an upstream's head describes. @throws as `readResponseHeaders` */
 export function readResponse(
@@ -26,14 +26,7 @@ export function writeResponseHead(
   if (!Number.isInteger(status) || status < 200 || status > 999) {
     throw new GatewayError('PLUGIN_FAILED', 'a plugin set a status that no response can have');
   }
-  outgoing.writeHead(status, toLines(headers), length);
-}
-
-/** Gives name, value, name, value ... */
-export function toLines(headers: Headers): readonly string[] {
-  const lines: string[] = [];
-  headers.writeTo(lines);
-  return lines;
+  outgoing.writeHead(status, headers.lines, length);
 }
 
 /** Goes on now, or when what is waited for has settled: a walk without a promise makes none. */

@@ -13,7 +13,7 @@ import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
 import type { RunStart } from './receive.ts';
-import { readResponse, then, toLines, writeResponseHead } from './response-head.ts';
+import { readResponse, then, writeResponseHead } from './response-head.ts';
 import { readTrailers } from './trailers.ts';
 import { findProtocol, splice } from './tunnel.ts';
 
@@ -107,7 +107,7 @@ export class Run implements ForwardHandler, Walk {
 
   onInformational(status: number, rawHeaders: readonly string[]): void {
     if (this.#phase !== 'request') return;
-    this.#start.outgoing.writeInformational(status, toLines(readResponseHeaders(rawHeaders).headers));
+    this.#start.outgoing.writeInformational(status, readResponseHeaders(rawHeaders).headers.lines);
   }
 
   onHead(status: number, rawHeaders: readonly string[]): void {
@@ -137,7 +137,7 @@ export class Run implements ForwardHandler, Walk {
     const { response, tally } = this.exchange;
     if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
     this.#phase = 'streaming';
-    const lines = [...toLines(response.headers), 'Upgrade', protocol];
+    const lines = [...response.headers.lines, 'Upgrade', protocol];
     splice(this.#start.outgoing.switchProtocols(lines), tunnel, tally);
   }
 
