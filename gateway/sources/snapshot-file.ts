@@ -3,11 +3,14 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Change, Update } from '../core/model.ts';
+import { readSlices, SLICE_BYTES } from './slices.ts';
 
 /** Is a document read from a file. */
 export interface SavedDocument {
   readonly update: Update;
   readonly savedAtMs: number;
+  /** Over all of it: tells it from every other. */
+  readonly checksum: string;
 }
 
 /** First word of the file; a reader that finds another refuses the rest. */
@@ -19,20 +22,21 @@ const FORMAT = 1;
 const CHECKSUM = /^sha256 ([0-9a-f]{64})$/;
 const PRIVATE = 0o600;
 
-/** Bytes that are made, or parsed, before the event loop turns: about a millisecond of work. */
-const SLICE_BYTES = 64 * 1024;
-
-/** A line is one entity; the largest that the control plane takes is far below. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
-
 interface Head {
   readonly format: number;
   readonly revision: number;
   readonly savedAtMs: number;
 }
 
-/** Writes a whole document to `path` (0600) and syncs it. The event loop turns every 64 KiB, and `changes` are asked for as it goes. */
-export async function writeSnapshotFile(path: string, revision: number, changes: Iterable<Change>): Promise<void> {
+/**
+ * Writes a whole document to `path` (0600), syncs it, and gives its checksum and size. The event loop turns every 64 KiB, and
+ * `changes` are asked for as it goes.
+ */
+export async function writeSnapshotFile(
+  path: string,
+  revision: number,
+  changes: Iterable<Change>,
+): Promise<{ readonly checksum: string; readonly bytes: number }> {
   const handle = await open(path, 'w', PRIVATE);
   try {
     const head: Head = { format: FORMAT, revision, savedAtMs: Date.now() };
@@ -46,8 +50,10 @@ export async function writeSnapshotFile(path: string, revision: number, changes:
       slice = '';
     }
     hash.update(slice);
-    await handle.write(`${slice}sha256 ${hash.digest('hex')}\n`);
+    const checksum = hash.digest('hex');
+    await handle.write(`${slice}sha256 ${checksum}\n`);
     await handle.sync();
+    return { checksum, bytes: (await handle.stat()).size };
   } finally {
     await handle.close();
   }
@@ -84,7 +90,7 @@ async function readLines(handle: FileHandle): Promise<SavedDocument> {
   }
   if (!head || checksum === undefined) throw new Error('expected a checksum at the end: the file is cut short');
   if (hash.digest('hex') !== checksum) throw new Error('the checksum does not match: the file was damaged');
-  return { update: { revision: head.revision, isReset: true, changes }, savedAtMs: head.savedAtMs };
+  return { update: { revision: head.revision, isReset: true, changes }, savedAtMs: head.savedAtMs, checksum };
 }
 
 function readHead(line: string): Head {
@@ -92,29 +98,4 @@ function readHead(line: string): Head {
   const head = JSON.parse(line.slice(MAGIC.length + 1)) as Head;
   if (head.format !== FORMAT) throw new Error(`format ${head.format} is not the one of this release (${FORMAT})`);
   return head;
-}
-
-/** Gives the lines of each slice of the file, as bytes without the line end. What follows the last line end is an error. */
-async function* readSlices(handle: FileHandle): AsyncGenerator<readonly Buffer[]> {
-  let parts: Buffer[] = [];
-  let pendingBytes = 0;
-  for (;;) {
-    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(SLICE_BYTES), 0, SLICE_BYTES);
-    if (bytesRead === 0) break;
-    const slice = buffer.subarray(0, bytesRead);
-    const lines: Buffer[] = [];
-    let from = 0;
-    for (let end = slice.indexOf(10); end !== -1; end = slice.indexOf(10, from)) {
-      const tail = slice.subarray(from, end);
-      lines.push(parts.length === 0 ? tail : Buffer.concat([...parts, tail]));
-      parts = [];
-      pendingBytes = 0;
-      from = end + 1;
-    }
-    pendingBytes += slice.length - from;
-    if (pendingBytes > MAX_LINE_BYTES) throw new Error('a line is too long: the file was damaged');
-    if (from < slice.length) parts.push(slice.subarray(from));
-    yield lines;
-  }
-  if (parts.length > 0) throw new Error('expected a line end at the end: the file is cut short');
 }

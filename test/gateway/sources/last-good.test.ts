@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Change } from '../../../gateway/core/model.ts';
 import { createLastGood, type LastGood } from '../../../gateway/sources/last-good.ts';
 import { silentLog } from '../../support/database.ts';
-import { makeApi, write } from '../../support/publish.ts';
+import { makeApi, makeUpstream, remove, write } from '../../support/publish.ts';
 
 describe('last good configuration', () => {
   let folder: string;
@@ -65,6 +65,117 @@ describe('last good configuration', () => {
       await writeFile(path, content);
       assert.equal((await open().load())?.update.revision, 1, `damaged: ${content.toString('latin1').slice(-80)}`);
     }
+  });
+
+  /** Saves a document, then the update to each further revision; gives what there was at each, in order. */
+  async function saveSteps(): Promise<readonly (readonly Change[])[]> {
+    const one = write('api', makeApi('one'));
+    const two = write('api', makeApi('two ✓'));
+    const upstream = write('upstream', makeUpstream('late'));
+    const states = [[one], [one, two], [upstream, one, two], [upstream, two]];
+    const updates: readonly Change[][] = [[two], [upstream], [remove('api', one)]];
+    const copies = open();
+    for (const [index, state] of states.entries()) {
+      const changes = updates[index - 1];
+      const isReset = changes === undefined;
+      copies.save(index + 1, () => state, { revision: index + 1, isReset, changes: changes ?? state });
+      await copies.flush();
+    }
+    return states;
+  }
+
+  it('writes only what changed after the first time, and reads all of it back', async () => {
+    const states = await saveSteps();
+
+    const copy = await open().load();
+
+    assert.deepEqual(copy?.update, { revision: 4, isReset: true, changes: states[3] });
+    assert.equal((await readFile(path, 'utf8')).split('\n').length, 4);
+    assert.equal((await stat(`${path}.changes`)).mode & 0o777, 0o600);
+    assert.deepEqual((await readdir(folder)).sort(), ['document', 'document.changes']);
+  });
+
+  it('stands at a revision that there was, however what changed is damaged', async () => {
+    const states = await saveSteps();
+    const journal = `${path}.changes`;
+    const whole = await readFile(journal);
+    const damaged: Buffer[] = [Buffer.alloc(0), Buffer.alloc(whole.length), Buffer.concat([whole, Buffer.from('x\n')])];
+    for (let length = 1; length < whole.length; length += 23) damaged.push(whole.subarray(0, length));
+    for (let at = 0; at < whole.length; at += 7) {
+      const flipped = Buffer.from(whole);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+      damaged.push(flipped);
+    }
+    const seen = new Set<number>();
+
+    for (const content of damaged) {
+      await writeFile(journal, content);
+      const update = (await open().load())?.update;
+      assert.deepEqual(update?.changes, states[(update?.revision ?? 0) - 1]);
+      seen.add(update?.revision ?? 0);
+    }
+
+    assert.deepEqual([...seen].sort(), [1, 2, 3, 4]);
+  });
+
+  it('does not take what changed since another document for its own', async () => {
+    await saveSteps();
+    const other = [write('api', makeApi('other'))];
+    const journal = await readFile(`${path}.changes`);
+    await save(9, other);
+    await writeFile(`${path}.changes`, journal);
+
+    const copy = await open().load();
+
+    assert.deepEqual(copy?.update, { revision: 9, isReset: true, changes: other });
+  });
+
+  it('writes the document again when what changed grows long, and keeps both of the generation before', async () => {
+    const tags = Array.from({ length: 4_000 }, (_, index) => `tag-${index}`);
+    const copies = open();
+    let api = makeApi('one');
+    const state = (): readonly Change[] => [write('api', api)];
+    copies.save(1, state, { revision: 1, isReset: true, changes: state() });
+    await copies.flush();
+    const sizes: number[] = [];
+    let revision = 1;
+    do {
+      sizes.push((await stat(path)).size);
+      api = { ...makeApi('one', { tags: [...tags, String(revision)] }), id: api.id };
+      revision++;
+      copies.save(revision, state, { revision, isReset: false, changes: state() });
+      await copies.flush();
+    } while ((await stat(path)).size === sizes[0] && revision < 100);
+
+    const newest = (await open().load())?.update;
+    await writeFile(path, 'torn');
+    const before = (await open().load())?.update;
+
+    assert.ok(revision > 5 && revision < 20, `written again at revision ${revision}`);
+    assert.deepEqual(newest, { revision, isReset: true, changes: state() });
+    assert.equal(before?.revision, revision - 1);
+  });
+
+  it('reports a disk that does not take what changed, and writes the document when it does again', async () => {
+    const one = [write('api', makeApi('one'))];
+    const two = [...one, write('api', makeApi('two'))];
+    const copies = open();
+    copies.save(1, () => one, { revision: 1, isReset: true, changes: one });
+    await copies.flush();
+    await mkdir(`${path}.changes`);
+    copies.save(2, () => two, { revision: 2, isReset: false, changes: two.slice(1) });
+    await copies.flush();
+    const during = (await open().load())?.update.revision;
+    copies.save(3, () => one, {
+      revision: 3,
+      isReset: false,
+      changes: two.slice(1).map(({ kind, id }) => ({ kind, id }) as Change),
+    });
+    await copies.flush();
+
+    assert.equal(during, 1);
+    assert.match(saved[1] ?? '', /EISDIR/);
+    assert.deepEqual((await open().load())?.update, { revision: 3, isReset: true, changes: one });
   });
 
   it('refuses another format', async () => {

@@ -278,7 +278,7 @@ class NodeKeeper implements Keeper {
     this.#report();
     const facts = { revision: document.revision, source, changes: update.changes.length, tookMs: Math.round(tookMs) };
     this.#log.info('revision in force', facts);
-    if (source === 'live') this.#parts.lastGood.save(document.revision, () => listChanges(document));
+    if (source === 'live') this.#parts.lastGood.save(document.revision, () => listChanges(document), update);
   }
 
   #takeRefusal(refusal: RevisionRefusal): void {
