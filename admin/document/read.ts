@@ -63,6 +63,7 @@ export function findEntity<Kind extends EntityKind>(
   let found: EntityOf[Kind] | undefined;
   for (const entity of all.values()) {
     if (nameOf(kind, entity) !== ref) continue;
+    if (kind !== 'binding') return entity;
     // Names of bindings are unique only inside a scope: one that could mean two means none.
     if (found !== undefined) return undefined;
     found = entity;

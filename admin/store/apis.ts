@@ -38,16 +38,18 @@ export async function deleteApis(transaction: Knex.Transaction, ids: readonly st
 /** Writes apis whole. Rows of routes are kept by id, because bindings refer to them. */
 export async function writeApis(transaction: Knex.Transaction, apis: readonly Api[]): Promise<void> {
   const ids = apis.map((api) => api.id);
-  // Names are unique at every moment: clear the way first, so that two may swap theirs.
-  await writeIds(transaction, 'UPDATE apis SET name = id::text WHERE id = ANY (?::uuid[])', ids);
-  await writeIds(transaction, 'UPDATE routes SET name = NULL WHERE api_id = ANY (?::uuid[])', ids);
+  const routes = apis.flatMap(toRouteRows);
+  // Names are unique at every moment: clear the way first, so that two may swap theirs. One alone has nobody to swap with.
+  if (ids.length > 1) await writeIds(transaction, 'UPDATE apis SET name = id::text WHERE id = ANY (?::uuid[])', ids);
+  if (routes.length > 1)
+    await writeIds(transaction, 'UPDATE routes SET name = NULL WHERE api_id = ANY (?::uuid[])', ids);
   await writeRows(transaction, UPSERT_APIS, apis.map(toRow));
   await writeRows(
     transaction,
     DELETE_LOST_ROUTES,
     apis.map((api) => ({ id: api.id, route_ids: api.routes.map((route) => route.id) })),
   );
-  await writeRows(transaction, UPSERT_ROUTES, apis.flatMap(toRouteRows));
+  await writeRows(transaction, UPSERT_ROUTES, routes);
 }
 
 function toRow(api: Api): unknown {

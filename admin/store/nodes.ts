@@ -30,6 +30,7 @@ export interface TargetHealth {
   readonly host: string;
   readonly port: number;
   readonly isHealthy: boolean;
+  readonly inFlight?: number;
 }
 
 /** Is what one node measured of one plugin. */

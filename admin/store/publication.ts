@@ -40,27 +40,30 @@ export async function readStanding(knex: Knex, number: number): Promise<Standing
 /** Reads the current revision and holds off every other writer until the transaction ends. */
 export async function lockRevision(transaction: Knex.Transaction): Promise<number> {
   // An admin that freezes inside its transaction must not hold the lock for ever.
-  await transaction.raw(`SET LOCAL idle_in_transaction_session_timeout = ${WRITE_TIMEOUT_MS}`);
-  await transaction.raw(`SET LOCAL lock_timeout = ${WRITE_TIMEOUT_MS - 1000}`);
-  const result = await transaction
-    .raw('SELECT revision FROM publication FOR UPDATE')
+  const results = await transaction
+    .raw(
+      `SET LOCAL idle_in_transaction_session_timeout = ${WRITE_TIMEOUT_MS};
+       SET LOCAL lock_timeout = ${WRITE_TIMEOUT_MS - 1000};
+       SELECT revision FROM publication FOR UPDATE`,
+    )
     .options({ timeoutMs: WRITE_TIMEOUT_MS });
-  return Number(result.rows[0]?.revision ?? 0);
+  return Number(results.at(-1)?.rows[0]?.revision ?? 0);
 }
+
+const INSERT_REVISION = `
+  WITH made AS (
+    INSERT INTO revisions (number, actor, summary, changes) VALUES (?, ?, ?, ?::jsonb) RETURNING number
+  ), moved AS (
+    UPDATE publication SET revision = made.number FROM made RETURNING revision
+  )
+  SELECT pg_notify('sallyport_revision', revision::text) FROM moved`;
 
 /** Makes a revision: its row, the new current number, and the notice that nodes hear at commit. */
 export async function writeRevision(transaction: Knex.Transaction, revision: NewRevision): Promise<void> {
   const { number, actor, summary } = revision;
   await transaction
-    .raw('INSERT INTO revisions (number, actor, summary, changes) VALUES (?, ?, ?, ?::jsonb)', [
-      number,
-      actor,
-      summary,
-      JSON.stringify(revision.changes),
-    ])
+    .raw(INSERT_REVISION, [number, actor, summary, JSON.stringify(revision.changes)])
     .options({ timeoutMs: WRITE_TIMEOUT_MS });
-  await transaction.raw('UPDATE publication SET revision = ?', [number]);
-  await transaction.raw("SELECT pg_notify('sallyport_revision', ?)", [String(number)]);
 }
 
 /** Lists revisions, newest first, from the one before `before` on. */
