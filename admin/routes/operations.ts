@@ -66,16 +66,17 @@ async function upstreamHealth(call: Call): Promise<Answer> {
   const live = (await call.services.database.run(listNodes)).filter((node) => node.isLive);
   const data = upstream.targets.map((target) => ({
     ...target,
-    nodes: live.flatMap((node) =>
-      (node.health.targets ?? [])
-        .filter((one) => one.upstream === upstream.id || one.upstream === upstream.name)
-        .filter((one) => one.host === target.host && one.port === target.port)
-        .map(({ upstream: _upstream, host: _host, port: _port, ...seen }) => ({
-          id: node.id,
-          name: node.name,
-          ...seen,
-        })),
-    ),
+    nodes: live.flatMap((node) => {
+      const told = node.health.targets?.filter(
+        (one) =>
+          (one.upstream === upstream.id || one.upstream === upstream.name) &&
+          one.host === target.host &&
+          one.port === target.port,
+      );
+      // A node tells of targets that are in trouble or in use; of the others there is nothing to tell.
+      const seen = told?.length === 0 ? [{ isHealthy: true, inFlight: 0 }] : (told ?? []);
+      return seen.map(({ isHealthy, inFlight = 0 }) => ({ id: node.id, name: node.name, isHealthy, inFlight }));
+    }),
   }));
   return { body: { data, next: null } };
 }

@@ -209,7 +209,14 @@ describe('admin publishing', () => {
 
   it('shows nodes, the health of targets and of plugins', async () => {
     await report('node-a', 0);
-    await admin.expect(201, 'PUT', '/v1/upstreams/pool', { body: { targets: [{ host: '127.0.0.1', port: 9000 }] } });
+    await admin.expect(201, 'PUT', '/v1/upstreams/pool', {
+      body: {
+        targets: [
+          { host: '127.0.0.1', port: 9000 },
+          { host: '127.0.0.1', port: 9001 },
+        ],
+      },
+    });
 
     const nodes = await admin.expect(200, 'GET', '/v1/nodes');
     const health = await admin.expect(200, 'GET', '/v1/upstreams/pool/health');
@@ -217,9 +224,10 @@ describe('admin publishing', () => {
     const plugins = await admin.expect(200, 'GET', '/v1/plugins?limit=2');
 
     const [node] = nodes.body['data'] as { name: string; isLive: boolean }[];
-    const [target] = health.body['data'] as { nodes: { name: string; isHealthy: boolean }[] }[];
+    const [target, unmentioned] = health.body['data'] as { nodes: { name: string; isHealthy: boolean }[] }[];
     assert.deepEqual([node?.name, node?.isLive], ['node-a', true]);
     assert.deepEqual([target?.nodes[0]?.name, target?.nodes[0]?.isHealthy], ['node-a', false]);
+    assert.deepEqual([unmentioned?.nodes[0]?.name, unmentioned?.nodes[0]?.isHealthy], ['node-a', true]);
     assert.deepEqual(plugin.body['health'], { calls: 3, errors: 1, timeouts: 0, totalMs: 2 });
     assert.equal((plugins.body['data'] as unknown[]).length, 2);
   });

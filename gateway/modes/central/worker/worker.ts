@@ -11,6 +11,7 @@ import { createListener } from '../../../http/listener.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
 import { startLoopMeter } from '../../../ops/loop-delay.ts';
 import { LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
+import { buildReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
 import { listPluginFamilies } from './plugin-metrics.ts';
 import { createWorkerPorts, type WorkerPorts } from './ports.ts';
@@ -217,7 +218,7 @@ class WorkerProcess {
     const { send, engine } = this.#parts;
     send({ channel: 'beat', loopDelayMs: this.#loopMeter.read(), rssBytes: process.memoryUsage.rss() });
     if (this.#beats++ % REPORT_INTERVAL_BEATS !== 0) return;
-    send({ channel: 'report', report: { targets: engine.health(), plugins: engine.stats() } });
+    send({ channel: 'report', report: buildReport(engine.health(), engine.stats()) });
   }
 
   async #sendMetrics(id: number): Promise<void> {

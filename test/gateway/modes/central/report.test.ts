@@ -1,0 +1,41 @@
+// What a node says of itself: the sums over its workers, and nothing of what is well.
+import assert from 'node:assert/strict';
+import type { BindingReport, TargetReport } from '../../../../gateway/core/engine.ts';
+import { buildReport, mergeReports } from '../../../../gateway/modes/central/report.ts';
+
+function target(port: number, isHealthy: boolean, inFlight = 0): TargetReport {
+  return { upstream: 'pool', host: 'h', port, isHealthy, inFlight };
+}
+
+function cost(plugin: string, binding: string, calls: number): BindingReport {
+  return { plugin, binding, calls, errors: 1, timeouts: 0, totalMs: calls / 2 };
+}
+
+describe('the report of a node', () => {
+  it('names the targets that are in trouble or in use, and sums costs by plugin', () => {
+    const idle: BindingReport = { plugin: 'idle', binding: 'b9', calls: 0, errors: 0, timeouts: 0, totalMs: 0 };
+
+    const report = buildReport(
+      [target(1, true), target(2, false), target(3, true, 4)],
+      [cost('limit', 'b1', 2), cost('limit', 'b2', 4), cost('log', 'b3', 6), idle],
+    );
+
+    assert.deepEqual(report.targets, [target(2, false), target(3, true, 4)]);
+    assert.deepEqual(report.plugins, [
+      { plugin: 'limit', calls: 6, errors: 2, timeouts: 0, totalMs: 3 },
+      { plugin: 'log', calls: 6, errors: 1, timeouts: 0, totalMs: 3 },
+    ]);
+  });
+
+  it('calls a target healthy when any worker can reach it', () => {
+    const some = buildReport([target(1, false, 1), target(2, false)], [cost('log', 'b3', 6)]);
+    const others = buildReport([target(1, true, 2), target(2, false)], [cost('log', 'b3', 4)]);
+    const quiet = buildReport([target(1, true), target(2, false)], []);
+
+    assert.deepEqual(mergeReports([some, others]).targets, [target(1, true, 3), target(2, false)]);
+    assert.deepEqual(mergeReports([some, quiet]).targets, [target(1, true, 1), target(2, false)]);
+    assert.deepEqual(mergeReports([some, others]).plugins, [
+      { plugin: 'log', calls: 10, errors: 2, timeouts: 0, totalMs: 5 },
+    ]);
+  });
+});
