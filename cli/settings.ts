@@ -35,6 +35,7 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   readonly pluginDirs: readonly string[];
   readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
   readonly headersTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly redisUrl: string | undefined;
@@ -199,6 +200,11 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
     to: 1_000_000,
     fallback: 20_000,
   }),
+  maxConnectionsPerIp: numberSetting(
+    'SALLYPORT_MAX_CONNECTIONS_PER_IP',
+    'Most client connections of one worker from one address; 0 = no bound. Leave it at 0 behind a load balancer.',
+    { from: 0, to: 1_000_000, fallback: 0 },
+  ),
   headersTimeoutMs: numberSetting(
     'SALLYPORT_HEADERS_TIMEOUT_MS',
     'How long a client may take to send a request head, in milliseconds.',

@@ -78,7 +78,7 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
 /** Picks what a node needs: workers get it too, and must not get a token, a key or the database's URL. */
 function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
   const { proxyListen, statusListen, nodeName, workers, drainMs, logLevel, trustedProxies, pluginDirs } = settings;
-  const { maxConnections, headersTimeoutMs, keepAliveMs } = settings;
+  const { maxConnections, maxConnectionsPerIp, headersTimeoutMs, keepAliveMs } = settings;
   return {
     version: readVersion(),
     dataDir,
@@ -92,6 +92,7 @@ function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
     trustedProxies,
     pluginDirs,
     maxConnections,
+    maxConnectionsPerIp,
     headersTimeoutMs,
     keepAliveMs,
   };

@@ -41,6 +41,7 @@ export interface TestGatewayOptions {
   readonly headerTimeoutMs?: number;
   readonly bodyIdleMs?: number;
   readonly keepAliveMs?: number;
+  readonly maxConnectionsPerIp?: number;
 }
 
 /** Starts a gateway on a free port, without configuration. */
@@ -55,6 +56,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     port: 0,
     limits: {
       maxConnections: 1000,
+      maxConnectionsPerIp: options.maxConnectionsPerIp ?? 0,
       headerTimeoutMs: options.headerTimeoutMs ?? 10_000,
       keepAliveMs: options.keepAliveMs ?? 60_000,
       bodyIdleMs: options.bodyIdleMs ?? 10_000,

@@ -1,9 +1,11 @@
 // Sends requests to targets over HTTP/1.1: our own, strict in what it takes for a response.
 // Must not retry, redirect or decode: one try, bytes as they are.
+import { isIP } from 'node:net';
 import type { TargetAddress, UpstreamClient } from '../../core/ports.ts';
 import { Deadlines } from '../message/deadlines.ts';
 import { Call } from './call.ts';
 import { Connection } from './connection.ts';
+import { createNames, FRESH_MS, type Names } from './names.ts';
 import { Pool, type PoolLimits } from './pool.ts';
 
 const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
@@ -11,21 +13,30 @@ const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
 const TRIM_MS = 60_000;
 const DEADLINE_TICK_MS = 20;
 
-type Pools = Map<string, Pool<Connection>>;
+interface NamedPool {
+  readonly pool: Pool<Connection>;
+  /** Name that is looked up again and again; undefined = an address. */
+  readonly host: string | undefined;
+}
+
+type Pools = Map<string, NamedPool>;
 
 /** Makes a client with one pool of kept-alive connections per address. */
 export function createUpstreamClient(): UpstreamClient {
   const pools: Pools = new Map();
+  const names = createNames();
   // Spares most requests the making of a key.
   const byAddress = new WeakMap<TargetAddress, Pool<Connection>>();
   const deadlines = new Deadlines(DEADLINE_TICK_MS);
   const trimmer = setInterval(() => trim(pools), TRIM_MS);
   trimmer.unref();
+  const watcher = setInterval(() => followNames(pools, names), FRESH_MS);
+  watcher.unref();
   return {
     send(address, request, handler) {
       let pool = byAddress.get(address);
       if (!pool) {
-        pool = findPool(pools, address);
+        pool = findPool(pools, names, address);
         byAddress.set(address, pool);
       }
       const call = new Call({ request, handler, connectMs: address.connectMs, deadlines });
@@ -37,21 +48,22 @@ export function createUpstreamClient(): UpstreamClient {
     },
     async close() {
       clearInterval(trimmer);
+      clearInterval(watcher);
       deadlines.close();
-      for (const pool of pools.values()) pool.close();
+      for (const { pool } of pools.values()) pool.close();
     },
   };
 }
 
-function findPool(pools: Pools, address: TargetAddress): Pool<Connection> {
+function findPool(pools: Pools, names: Names, address: TargetAddress): Pool<Connection> {
   const { protocol, host, port, connectMs, tls } = address;
   const key = `${protocol} ${host} ${port} ${connectMs}${tls ? ` ${tls.verify} ${tls.serverName ?? ''}` : ''}`;
   const known = pools.get(key);
-  if (known) return known;
+  if (known) return known.pool;
   const pool: Pool<Connection> = new Pool(() => {
     // A pool that was trimmed away comes back with its first connection.
-    pools.set(key, pool);
-    return new Connection(address, {
+    pools.set(key, { pool, host: isIP(host) === 0 ? host : undefined });
+    return new Connection(address, names.lookup, {
       onIdle: (connection) => pool.giveBack(connection),
       onClosed: (connection) => pool.drop(connection),
     });
@@ -59,8 +71,18 @@ function findPool(pools: Pools, address: TargetAddress): Pool<Connection> {
   return pool;
 }
 
+/** Leaves addresses that a name no longer has: a connection that is kept alive would hold on to them for ever. */
+function followNames(pools: Pools, names: Names): void {
+  for (const { pool, host } of pools.values()) {
+    if (host === undefined || pool.isEmpty) continue;
+    names.refresh(host, (addresses) => {
+      pool.retire(({ remoteAddress }) => !addresses.some(({ address }) => address === remoteAddress));
+    });
+  }
+}
+
 function trim(pools: Pools): void {
-  for (const [key, pool] of pools) {
+  for (const [key, { pool }] of pools) {
     pool.trim();
     if (pool.isEmpty) pools.delete(key);
   }

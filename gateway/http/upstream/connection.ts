@@ -1,6 +1,6 @@
 // One connection to a target: carries one request at a time, and says when it can carry another.
 // Must not choose targets or try again.
-import { isIP, type Socket } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TargetAddress } from '../../core/ports.ts';
 import { connectReading, type LentReader } from '../message/shared-reads.ts';
@@ -10,6 +10,8 @@ import type { Pooled } from './pool.ts';
 
 /** How long an idle connection is kept, unless the target says less. */
 const KEEP_ALIVE_MS = 30_000;
+/** How long a connection is used at all, so that load spreads again over what has come up behind an address. */
+const MAX_AGE_MS = 600_000;
 /** A connection is not used in the last moments before its target closes it: the request would meet the closing. */
 const KEEP_ALIVE_MARGIN_MS = 1_000;
 
@@ -31,10 +33,12 @@ export class Connection implements Pooled {
   #isClosed = false;
   #idleSinceMs = 0;
   #keptMs = KEEP_ALIVE_MS;
+  /** When it has become too old. */
+  #retiresMs = performance.now() + MAX_AGE_MS;
 
-  constructor(address: TargetAddress, events: ConnectionEvents) {
+  constructor(address: TargetAddress, lookup: LookupFunction, events: ConnectionEvents) {
     this.#events = events;
-    this.socket = open(address, (bytes) => this.#read(bytes));
+    this.socket = open(address, lookup, (bytes) => this.#read(bytes));
     this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
     this.socket.on('end', () => this.#ended());
     this.socket.on('error', (error) => this.#fail(error));
@@ -42,7 +46,13 @@ export class Connection implements Pooled {
   }
 
   get isUsable(): boolean {
-    return !this.#isClosed && this.socket.writable && performance.now() - this.#idleSinceMs < this.#keptMs;
+    const nowMs = performance.now();
+    const isYoung = nowMs < this.#retiresMs && nowMs - this.#idleSinceMs < this.#keptMs;
+    return isYoung && !this.#isClosed && this.socket.writable;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.socket.remoteAddress;
   }
 
   /** Says whether an earlier request went over it: a failure may then only mean that it was closed meanwhile. */
@@ -68,7 +78,7 @@ export class Connection implements Pooled {
   /** Ends the call's use of the connection after a whole response. */
   release(isReusable: boolean, keepAliveSeconds: number | undefined): void {
     this.#call = undefined;
-    if (!isReusable || this.#isClosed) {
+    if (!isReusable || this.#isClosed || this.#retiresMs === 0) {
       this.close();
       return;
     }
@@ -78,6 +88,10 @@ export class Connection implements Pooled {
       this.#keptMs = Math.min(KEEP_ALIVE_MS, keepAliveSeconds * 1000 - KEEP_ALIVE_MARGIN_MS);
     }
     this.#events.onIdle(this);
+  }
+
+  retire(): void {
+    this.#retiresMs = 0;
   }
 
   close(): void {
@@ -121,13 +135,14 @@ export class Connection implements Pooled {
   }
 }
 
-function open({ protocol, host, port, tls }: TargetAddress, read: LentReader): Socket {
-  if (protocol === 'http') return connectReading({ host, port, noDelay: true, allowHalfOpen: true }, read);
+function open({ protocol, host, port, tls }: TargetAddress, lookup: LookupFunction, read: LentReader): Socket {
+  if (protocol === 'http') return connectReading({ host, port, lookup, noDelay: true, allowHalfOpen: true }, read);
   // An address is no server name; RFC 6066 section 3.
   const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '');
   const socket = connectTls({
     host,
     port,
+    lookup,
     servername,
     rejectUnauthorized: tls?.verify ?? true,
     ALPNProtocols: ['http/1.1'],

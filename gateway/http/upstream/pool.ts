@@ -12,6 +12,8 @@ export interface PoolLimits {
 export interface Pooled {
   /** Says that it may carry another request: not closed, and not idle for longer than its peer keeps it. */
   readonly isUsable: boolean;
+  /** Makes it unusable for further requests. */
+  retire(): void;
   close(): void;
 }
 
@@ -70,6 +72,12 @@ export class Pool<Connection extends Pooled> {
     if (at !== -1) this.#idle.splice(at, 1);
     const next = this.#nextWaiting();
     if (next) this.#lendNew(next);
+  }
+
+  /** Uses those connections no further: idle ones are closed now, others after what they carry. */
+  retire(isUnwanted: (connection: Connection) => boolean): void {
+    for (const connection of [...this.#all]) if (isUnwanted(connection)) connection.retire();
+    for (const connection of this.#idle.filter((idle) => !idle.isUsable)) connection.close();
   }
 
   /** Closes connections that nobody needed since the last call. */

@@ -16,6 +16,8 @@ export interface NodeSettings {
   readonly trustedProxies: readonly string[];
   readonly pluginDirs: readonly string[];
   readonly maxConnections: number;
+  /** 0 = no bound. */
+  readonly maxConnectionsPerIp: number;
   readonly headersTimeoutMs: number;
   readonly keepAliveMs: number;
 }

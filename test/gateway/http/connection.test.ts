@@ -87,6 +87,25 @@ describe('a client connection', () => {
     }
   });
 
+  it('is refused above the bound for its address, until another one has closed', async () => {
+    const gateway = await stage.publish((await stage.open(startOrigin())).url, { maxConnectionsPerIp: 1 });
+    const ask = async (): Promise<string> => {
+      const raw = await openRaw(gateway.port);
+      raw.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
+      return (await raw.closed()).text;
+    };
+    const first = await openRaw(gateway.port);
+
+    const refused = await ask();
+    first.socket.destroy();
+    let accepted = '';
+    // The gateway learns of the end a moment after us.
+    while (accepted === '') accepted = await ask();
+
+    assert.equal(refused, '');
+    assert.match(accepted, /^HTTP\/1\.1 200 /);
+  });
+
   it('gets the response head as soon as the upstream sent it', async () => {
     let finish: (() => void) | undefined;
     const origin = await stage.open(

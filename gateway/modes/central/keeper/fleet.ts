@@ -6,6 +6,9 @@ import type { ToKeeper } from '../messages.ts';
 import { Member } from './member.ts';
 import { createRestartPolicy } from './restart-policy.ts';
 
+/** Threads for what blocks, such as looking up names: Node's four would let four slow names stop all others. */
+const WORKER_ENV = { UV_THREADPOOL_SIZE: '16' };
+
 /** Is what a fleet needs and whom it tells. */
 export interface FleetOptions {
   readonly size: number;
@@ -57,7 +60,7 @@ export function createFleet(options: FleetOptions): Fleet {
   cluster.setupPrimary({ exec: options.workerFile, args: [] });
 
   const spawn = (slot: number): Member => {
-    const member = new Member({ slot, worker: cluster.fork(), log, clock });
+    const member = new Member({ slot, worker: cluster.fork(WORKER_ENV), log, clock });
     members.add(member);
     member.worker.on('message', (message: ToKeeper) => {
       member.hear(message);

@@ -198,11 +198,11 @@ class WorkerProcess {
   async #listen(port: number): Promise<void> {
     const { settings, engine, send } = this.#parts;
     if (this.#listener !== undefined || this.#isDraining) return;
-    const { maxConnections, headersTimeoutMs, keepAliveMs } = settings;
+    const { maxConnections, maxConnectionsPerIp, headersTimeoutMs, keepAliveMs } = settings;
     this.#listener = createListener({
       host: settings.proxyListen.host,
       port,
-      limits: { maxConnections, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
+      limits: { maxConnections, maxConnectionsPerIp, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
       handler: engine.handle,
     });
     const address = await this.#listener.listen();
