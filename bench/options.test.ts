@@ -8,6 +8,7 @@ describe('bench options', () => {
     const options = readOptions([]);
 
     assert.deepEqual([options.only, options.rounds, options.seconds, options.connections], [[], 5, 4, 64]);
+    assert.equal(options.suite, 'proxy');
   });
 
   it('lets an explicit number win over --quick', () => {

@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 
 /** Is what one run does. */
 export interface BenchOptions {
+  /** Which tables are measured. */
+  readonly suite: string;
   /** Cases to run; empty = all. */
   readonly only: readonly string[];
   readonly rounds: number;
@@ -20,11 +22,14 @@ export const USAGE = `Usage: npm run bench -- [options]
 
 Measures CPU time per request, throughput, latency and memory of gateways, side by side.
 
-  --only A,B       run only these cases: nginx, http-proxy, fastify, plain, full, full-10k
+  --suite NAME     what to measure: proxy (HTTP/1.1 in clear), tls (kept-alive requests, handshakes), h2, grpc, websocket,
+                   or all (proxy)
+  --only A,B       run only these cases; of proxy: nginx, http-proxy, fastify, plain, full, full-10k; of the others: nginx,
+                   plain, and http-proxy of websocket
   --quick          few short rounds: a first impression, not a result
   --rounds N       rounds over all cases (5)
   --seconds N      length of a measured window (4)
-  --connections N  kept-alive connections (64)
+  --connections N  connections (64); of HTTP/2 an eighth of it, with 8 requests in flight on each
   --profile        write a CPU profile of each Sallyport worker and print its costliest functions
   --json FILE      write every figure as JSON
   --help           print this
@@ -44,6 +49,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      suite: { type: 'string', default: 'proxy' },
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
@@ -55,6 +61,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     },
   });
   return {
+    suite: values.suite,
     only: values.only?.split(',').filter((name) => name !== '') ?? [],
     rounds: readCount('rounds', values.rounds, values.quick ? 2 : 5),
     seconds: readCount('seconds', values.seconds, values.quick ? 2 : 4),

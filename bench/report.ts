@@ -1,14 +1,20 @@
-// Turns results into a table with the ratios to nginx and http-proxy, and names the machine.
+// Turns results into a table with the ratios to the baselines, and names the machine.
 // Must not measure.
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { type CaseResult, findMedian } from './measure.ts';
 
-/** The cases that all others are divided by, when they ran. */
-const BASELINES = ['nginx', 'http-proxy'] as const;
 const BYTES_PER_MIB = 1_048_576;
 
 /** Above this load average something else runs: it takes the cores, and worse, the caches. */
 const QUIET_LOAD = 0.5;
+
+/** Says what a table is about. */
+export interface TableOptions {
+  /** What the load counted, in the singular. */
+  readonly unit: string;
+  /** The cases that all others are divided by, when they ran. */
+  readonly baselines: readonly string[];
+}
 
 /** Says that the machine is busy with something else; undefined = it is quiet. */
 export function findNoise(): string | undefined {
@@ -30,8 +36,8 @@ export function describeMachine(): string {
 export function findRatio(result: CaseResult, base: CaseResult): number {
   return findMedian(
     result.samples.map((sample, round) => {
-      const baseMicros = base.samples[round]?.cpuMicrosPerRequest ?? Number.NaN;
-      return sample.cpuMicrosPerRequest / baseMicros;
+      const baseMicros = base.samples[round]?.cpuMicrosPerUnit ?? Number.NaN;
+      return sample.cpuMicrosPerUnit / baseMicros;
     }),
   );
 }
@@ -41,18 +47,27 @@ function formatRatio(result: CaseResult, base: CaseResult | undefined): string {
 }
 
 /** Builds the table, in Markdown that is also readable as it is. */
-export function buildTable(results: readonly CaseResult[]): string {
-  const bases = BASELINES.map((name) => results.find((result) => result.name === name));
+export function buildTable(results: readonly CaseResult[], { unit, baselines }: TableOptions): string {
+  const bases = baselines.map((name) => results.find((result) => result.name === name));
   const rows = results.map((result) => [
     result.name,
-    result.cpuMicrosPerRequest.toFixed(1),
+    result.cpuMicrosPerUnit.toFixed(1),
     ...bases.map((base) => formatRatio(result, base)),
-    result.requestsPerSecond.toFixed(0),
+    result.unitsPerSecond.toFixed(0),
+    (result.coreShare * 100).toFixed(0),
     result.p50Ms.toFixed(2),
     result.p99Ms.toFixed(2),
     (result.rssBytes / BYTES_PER_MIB).toFixed(0),
   ]);
-  const header = ['case', 'CPU µs/request', '/ nginx', '/ http-proxy', 'requests/s', 'p50 ms', 'p99 ms', 'RSS MiB'];
+  const ratios = baselines.map((name) => `/ ${name}`);
+  return formatTable([
+    ['case', `CPU µs/${unit}`, ...ratios, `${unit}s/s`, 'core %', 'p50 ms', 'p99 ms', 'RSS MiB'],
+    ...rows,
+  ]);
+}
+
+/** Formats cells as a Markdown table: the first row is its header, the first column is text and the others are figures. */
+export function formatTable([header = [], ...rows]: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const formatRow = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;

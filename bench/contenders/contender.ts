@@ -1,19 +1,28 @@
 // Says what the harness needs of a gateway under test.
 // Must not know a single one of them.
+import type { BenchCertificate } from '../load/certificate.ts';
 import type { Cores } from '../processes.ts';
 
-/** Is one request of the load; GET without a body. */
+/** Is one request of the load; GET, or with a body POST. */
 export interface LoadRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** latin1. */
+  readonly body?: string;
+  /** Bytes of the body of the right answer; absent = any will do. */
+  readonly answerLength?: number;
 }
 
 /** Is what a gateway is started with. */
 export interface ContenderContext {
+  /** Names the table that it is measured for. */
+  readonly trial: string;
   /** Empty directory of its own; removed after the run. */
   readonly directory: string;
   readonly cores: Cores;
   readonly upstreamPort: number;
+  /** Speak TLS with this one; undefined = in clear. */
+  readonly certificate: BenchCertificate | undefined;
   readonly shouldProfile: boolean;
 }
 

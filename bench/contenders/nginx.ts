@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Core, findFreePort, isInstalled, startProcess, stopProcess } from '../processes.ts';
-import { type Contender, PLAIN_REQUESTS } from './contender.ts';
+import { type Contender, type LoadRequest, PLAIN_REQUESTS } from './contender.ts';
 
 /** Never closes a connection for its count of requests: the default of 1000 would measure reconnecting as well. */
 const KEEP_ALIVE = 'keepalive_requests 1000000000;';
@@ -21,6 +21,8 @@ export interface NginxOptions {
   readonly server: string;
   /** Directives of the http block. */
   readonly http?: string;
+  /** Parameters of `listen`, such as `ssl http2`. */
+  readonly listen?: string;
 }
 
 /** Is a running nginx. */
@@ -30,12 +32,12 @@ export interface Nginx {
   close(): Promise<void>;
 }
 
-function buildConfig(port: number, { server, http = '' }: NginxOptions): string {
+function buildConfig(port: number, { server, http = '', listen = '' }: NginxOptions): string {
   return `worker_processes 1; daemon off; pid nginx.pid; error_log stderr error;
-events { worker_connections 1024; }
+events { worker_connections 4096; }
 http {
   access_log off; ${http}
-  server { listen 127.0.0.1:${port}; ${KEEP_ALIVE} ${server} }
+  server { listen 127.0.0.1:${port} ${listen}; ${KEEP_ALIVE} ${server} }
 }
 `;
 }
@@ -67,27 +69,52 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   throw new Error('nginx did not start');
 }
 
+/** Describes nginx as a reverse proxy. */
+export interface NginxProxyOptions {
+  readonly description: string;
+  /** Speak HTTP/2 to clients. */
+  readonly isHttp2?: boolean;
+  /** Directives of the only location. The upstream is called `orders`. */
+  readonly location: string;
+  /** Directives of the http block. */
+  readonly http?: string;
+  readonly requests?: readonly LoadRequest[];
+}
+
+/** Defines nginx as a reverse proxy that does nothing else. */
+export function defineNginx(options: NginxProxyOptions): Contender {
+  const { description, isHttp2 = false, location, http = '', requests = PLAIN_REQUESTS } = options;
+  return {
+    name: 'nginx',
+    description,
+    findObstacle: () => (isInstalled('nginx', '-v') ? undefined : 'nginx is not installed'),
+    async start({ directory, cores, upstreamPort, certificate }) {
+      const tls = certificate
+        ? `ssl_certificate ${certificate.certificateFile}; ssl_certificate_key ${certificate.privateKeyFile};`
+        : '';
+      const running = await startNginx({
+        directory,
+        core: cores.gateway,
+        http: `${http} upstream orders { server 127.0.0.1:${upstreamPort}; keepalive 128; ${KEEP_ALIVE} }`,
+        listen: `${certificate ? 'ssl' : ''} ${isHttp2 ? 'http2' : ''}`,
+        server: `${tls} location / { ${location} }`,
+      });
+      return {
+        port: running.port,
+        pid: running.pid,
+        requests,
+        checkWork: async () => {},
+        async close() {
+          await running.close();
+          return [];
+        },
+      };
+    },
+  };
+}
+
+/** Forwards over kept-alive connections. */
+export const FORWARD = 'proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection "";';
+
 /** Is nginx as a bare reverse proxy. */
-export const nginx: Contender = {
-  name: 'nginx',
-  description: 'bare reverse proxy, one worker',
-  findObstacle: () => (isInstalled('nginx', '-v') ? undefined : 'nginx is not installed'),
-  async start({ directory, cores, upstreamPort }) {
-    const running = await startNginx({
-      directory,
-      core: cores.gateway,
-      http: `upstream orders { server 127.0.0.1:${upstreamPort}; keepalive 128; ${KEEP_ALIVE} }`,
-      server: 'location / { proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection ""; }',
-    });
-    return {
-      port: running.port,
-      pid: running.pid,
-      requests: PLAIN_REQUESTS,
-      checkWork: async () => {},
-      async close() {
-        await running.close();
-        return [];
-      },
-    };
-  },
-};
+export const nginx: Contender = defineNginx({ description: 'bare reverse proxy, one worker', location: FORWARD });

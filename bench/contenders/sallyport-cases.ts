@@ -25,6 +25,8 @@ export interface SallyportCase {
   /** Says whether the bindings of `full` are there: a request without a key is refused, every request is logged. */
   readonly hasPlugins: boolean;
   readonly requests: readonly LoadRequest[];
+  /** How the target is spoken to; `http` by default. */
+  readonly upstreamScheme?: string;
   buildDocument(targets: CaseTargets): ConfigDocument;
 }
 
@@ -70,15 +72,18 @@ const spreadRequests: readonly LoadRequest[] = keyedRequests.map(({ headers }, i
   headers,
 }));
 
-/** Lists the cases. */
+/** Is one api without a plugin. */
+export const PLAIN_CASE: SallyportCase = {
+  name: 'plain',
+  description: 'Sallyport, one api, no plugin',
+  hasPlugins: false,
+  requests: PLAIN_REQUESTS,
+  buildDocument: ({ upstreamUrl }) => ({ apis: [buildApi('orders', upstreamUrl)], consumers: [], bindings: [] }),
+};
+
+/** Lists the cases of ordinary requests. */
 export const SALLYPORT_CASES: readonly SallyportCase[] = [
-  {
-    name: 'plain',
-    description: 'Sallyport, one api, no plugin',
-    hasPlugins: false,
-    requests: PLAIN_REQUESTS,
-    buildDocument: ({ upstreamUrl }) => ({ apis: [buildApi('orders', upstreamUrl)], consumers: [], bindings: [] }),
-  },
+  PLAIN_CASE,
   {
     name: 'full',
     description: 'Sallyport, key-auth over 10 000 consumers, rate-limiting, file-log, prometheus',

@@ -1,90 +1,22 @@
-// Runs Sallyport as an operator would: `sallyport start` on an empty data directory, configured over the admin REST.
-// Must not reach into the product: only its command, its environment, its REST and its status port.
-import type { ChildProcess } from 'node:child_process';
-import { copyFileSync, createReadStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+// Runs the cases of Sallyport, and checks that their plugins did their work.
+// Must not hold what a case is configured with: sallyport-cases.ts does.
+import { copyFileSync, createReadStream, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { pinPids, readParentPid, readTree, startProcess, stopProcess } from '../processes.ts';
-import type { Contender, ContenderContext } from './contender.ts';
-import { SALLYPORT_CASES, type SallyportCase } from './sallyport-cases.ts';
+import { type Contender, type ContenderContext, PLAIN_REQUESTS } from './contender.ts';
+import { PLAIN_CASE, SALLYPORT_CASES, type SallyportCase } from './sallyport-cases.ts';
+import { type SallyportInstance, startSallyport } from './sallyport-instance.ts';
 
-const COMMAND = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
-const FREE_PORT = '127.0.0.1:0';
-const TOKEN = 'bench-token-of-a-throw-away-instance';
-const START_TIMEOUT_MS = 60_000;
-const POLL_MS = 100;
 const LINE_FEED = 0x0a;
 
-/** Is `ports.json` of the data directory: where a running Sallyport listens. Written when it is ready. */
-interface Urls {
-  readonly proxy: string;
-  readonly admin: string;
-  readonly status: string;
+/** Names what differs from the plain proxy over HTTP/1.1. */
+export interface WireOptions {
+  readonly description: string;
+  /** How the target is spoken to; `http` by default. */
+  readonly upstreamScheme?: string;
+  readonly requests?: SallyportCase['requests'];
 }
 
-interface Instance {
-  readonly child: ChildProcess;
-  readonly urls: Urls;
-}
-
-async function startInstance({ directory, shouldProfile }: ContenderContext): Promise<Instance> {
-  // Every process that `start` forks inherits these flags and writes a profile of its own.
-  const flags = shouldProfile ? ['--cpu-prof', `--cpu-prof-dir=${join(directory, 'profiles')}`] : [];
-  const dataDir = join(directory, 'data');
-  const child = startProcess([process.execPath, ...flags, COMMAND, 'start'], {
-    // Unpinned at first: the processes are moved to their cores when it is known which is which.
-    core: undefined,
-    env: {
-      NODE_ENV: 'production',
-      DATABASE_URL: '',
-      SALLYPORT_DATA_DIR: dataDir,
-      SALLYPORT_PROXY_LISTEN: FREE_PORT,
-      SALLYPORT_ADMIN_LISTEN: FREE_PORT,
-      SALLYPORT_STATUS_LISTEN: FREE_PORT,
-      SALLYPORT_ADMIN_TOKEN: TOKEN,
-      SALLYPORT_WORKERS: '1',
-      SALLYPORT_LOG_LEVEL: 'warn',
-    },
-  });
-  child.stdout?.resume();
-  try {
-    return { child, urls: await waitForUrls(child, join(dataDir, 'ports.json')) };
-  } catch (error) {
-    await stopProcess(child);
-    throw error;
-  }
-}
-
-async function waitForUrls(child: ChildProcess, portsFile: string): Promise<Urls> {
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  while (performance.now() < deadline) {
-    if (child.exitCode !== null) throw new Error(`sallyport ended with exit code ${child.exitCode}`);
-    if (existsSync(portsFile)) return JSON.parse(readFileSync(portsFile, 'utf8')) as Urls;
-    await wait(POLL_MS);
-  }
-  throw new Error('sallyport did not get ready');
-}
-
-async function askAdmin(instance: Instance, method: string, path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(`${instance.urls.admin}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const answer = await response.text();
-  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${answer.slice(0, 2000)}`);
-  return answer === '' ? undefined : JSON.parse(answer);
-}
-
-async function readWorkerPid(instance: Instance): Promise<number> {
-  const { data } = (await askAdmin(instance, 'GET', '/v1/nodes')) as { data: { workers: { pid: number }[] }[] };
-  const pid = data[0]?.workers[0]?.pid;
-  if (pid === undefined) throw new Error('GET /v1/nodes shows no worker');
-  return pid;
-}
-
-async function checkRefusal({ urls }: Instance, path: string): Promise<void> {
+async function checkRefusal({ urls }: SallyportInstance, path: string): Promise<void> {
   const response = await fetch(`${urls.proxy}${path}`);
   await response.arrayBuffer();
   if (response.status !== 401) throw new Error(`a request without a key was answered ${response.status}, not 401`);
@@ -98,7 +30,7 @@ async function countLines(path: string): Promise<number> {
   return lines;
 }
 
-async function checkWork(instance: Instance, logPath: string, requestsServed: number): Promise<void> {
+async function checkWork(instance: SallyportInstance, logPath: string, requestsServed: number): Promise<void> {
   const lines = await countLines(logPath);
   if (lines < requestsServed) throw new Error(`file-log wrote ${lines} lines for ${requestsServed} requests`);
   const metrics = await (await fetch(`${instance.urls.status}/metrics`)).text();
@@ -118,14 +50,35 @@ function keepProfiles(directory: string, name: string, pids: Readonly<Record<str
   });
 }
 
-async function configure(instance: Instance, sallyportCase: SallyportCase, context: ContenderContext): Promise<string> {
-  const logPath = join(context.directory, 'log', 'access.log');
-  mkdirSync(join(context.directory, 'log'));
-  const upstreamUrl = `http://127.0.0.1:${context.upstreamPort}`;
-  await askAdmin(instance, 'PUT', '/v1/config?wait=applied', sallyportCase.buildDocument({ upstreamUrl, logPath }));
-  const [request] = sallyportCase.requests;
-  if (sallyportCase.hasPlugins && request !== undefined) await checkRefusal(instance, request.path);
+async function configure(
+  instance: SallyportInstance,
+  sallyportCase: SallyportCase,
+  context: ContenderContext,
+): Promise<string> {
+  const { directory, upstreamPort, certificate } = context;
+  const { upstreamScheme = 'http', hasPlugins, requests } = sallyportCase;
+  const logPath = join(directory, 'log', 'access.log');
+  mkdirSync(join(directory, 'log'));
+  const upstreamUrl = `${upstreamScheme}://127.0.0.1:${upstreamPort}`;
+  await instance.ask('PUT', '/v1/config?wait=applied', sallyportCase.buildDocument({ upstreamUrl, logPath }));
+  if (certificate) {
+    const { certificate: chain, privateKey } = certificate;
+    const body = { name: 'bench', certificate: chain, privateKey };
+    await instance.ask('POST', '/v1/certificates?wait=applied', body);
+  }
+  const [request] = requests;
+  if (hasPlugins && request !== undefined) await checkRefusal(instance, request.path);
   return logPath;
+}
+
+async function startCase({ directory, shouldProfile, certificate }: ContenderContext): Promise<SallyportInstance> {
+  // Every process that `start` forks inherits these flags and writes a profile of its own.
+  const flags = shouldProfile ? ['--cpu-prof', `--cpu-prof-dir=${join(directory, 'profiles')}`] : [];
+  const env: Record<string, string> = certificate ? { SALLYPORT_PROXY_TLS_LISTEN: '127.0.0.1:0' } : {};
+  const instance = await startSallyport({ directory, flags, env });
+  if (certificate === undefined || instance.urls.proxyTls !== undefined) return instance;
+  await instance.close();
+  throw new Error('this Sallyport does not listen with TLS');
 }
 
 function defineCase(sallyportCase: SallyportCase): Contender {
@@ -135,31 +88,37 @@ function defineCase(sallyportCase: SallyportCase): Contender {
     description,
     findObstacle: () => undefined,
     async start(context) {
-      const instance = await startInstance(context);
+      const instance = await startCase(context);
       try {
         const logPath = await configure(instance, sallyportCase, context);
-        const workerPid = await readWorkerPid(instance);
-        const keeperPid = readParentPid(workerPid);
         // Postgres, the admin and the parent go to the load's core; only the node stays on the gateway's.
-        pinPids(readTree(instance.child.pid ?? 0), context.cores.load);
-        pinPids(readTree(keeperPid), context.cores.gateway);
+        instance.pin(context.cores);
+        const { urls, workerPid, keeperPid } = instance;
         return {
-          port: Number(new URL(instance.urls.proxy).port),
+          port: Number(new URL(context.certificate ? (urls.proxyTls ?? '') : urls.proxy).port),
           pid: keeperPid,
           requests,
           checkWork: (served) => (hasPlugins ? checkWork(instance, logPath, served) : Promise.resolve()),
           async close() {
-            await stopProcess(instance.child);
-            return keepProfiles(context.directory, name, { worker: workerPid, keeper: keeperPid });
+            await instance.close();
+            return keepProfiles(context.directory, `${context.trial}-${name}`, {
+              worker: workerPid,
+              keeper: keeperPid,
+            });
           },
         };
       } catch (error) {
-        await stopProcess(instance.child);
+        await instance.close();
         throw error;
       }
     },
   };
 }
 
-/** Lists Sallyport's cases, ready to be measured. */
+/** Lists Sallyport's cases of ordinary requests, ready to be measured. */
 export const sallyportContenders: readonly Contender[] = SALLYPORT_CASES.map(defineCase);
+
+/** Defines Sallyport with one api and no plugin on another wire. */
+export function definePlain({ description, upstreamScheme = 'http', requests }: WireOptions): Contender {
+  return defineCase({ ...PLAIN_CASE, description, upstreamScheme, requests: requests ?? PLAIN_REQUESTS });
+}

@@ -53,8 +53,8 @@ describe('generateLoad', () => {
     server.close();
     await once(server, 'close');
 
-    assert.ok(result.requests > 0);
-    assert.ok(Math.abs(result.failures - result.requests / 2) <= 2, `${result.failures} of ${result.requests}`);
+    assert.ok(result.units > 0);
+    assert.ok(Math.abs(result.failures - result.units / 2) <= 2, `${result.failures} of ${result.units}`);
     assert.ok(Math.abs((seen.get('/good') ?? 0) - (seen.get('/bad') ?? 0)) <= 2);
   });
 });

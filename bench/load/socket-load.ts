@@ -1,12 +1,12 @@
-// Is the harness's own load generator, for machines without wrk: a closed loop on raw sockets, in a process of its own.
+// Is the harness's own load generator, for machines without wrk: a closed loop on raw sockets.
 // Must not understand more of HTTP than an answer with a Content-Length.
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { connect as connectTls } from 'node:tls';
 import type { LoadRequest } from '../contenders/contender.ts';
-import { startProcess } from '../processes.ts';
-import type { LoadPlan, LoadResult } from './load.ts';
+import { SERVER_NAME } from './certificate.ts';
+import type { LoadResult } from './load.ts';
+import type { LocalPlan } from './run-generator.ts';
+import { type Tally, tallyFor } from './tally.ts';
 
 const HEAD_END = Buffer.from('\r\n\r\n');
 const NO_BYTES: Buffer = Buffer.alloc(0);
@@ -39,75 +39,61 @@ export function buildAnswerReader(): AnswerReader {
   };
 }
 
-function buildRequestBytes({ path, headers }: LoadRequest): Buffer {
-  const fields = Object.entries({ host: 'orders.example.com', ...headers }).map(
+/** Writes a request out; `extra` fields come last. */
+export function buildRequestBytes(
+  { path, headers }: LoadRequest,
+  extra: Readonly<Record<string, string>> = {},
+): Buffer {
+  const fields = Object.entries({ host: 'orders.example.com', ...headers, ...extra }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
   );
   return Buffer.from(`GET ${path} HTTP/1.1\r\n${fields.join('')}\r\n`);
 }
 
-function findPercentile(sorted: Float64Array, share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+function openSocket({ port, certificate }: LocalPlan, onOpen: (socket: Socket) => void): Socket {
+  if (certificate === undefined) {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    return socket.on('connect', () => onOpen(socket));
+  }
+  const secure = connectTls({ port, host: '127.0.0.1', servername: SERVER_NAME, ca: certificate });
+  secure.setNoDelay(true);
+  return secure.on('secureConnect', () => onOpen(secure));
 }
 
-interface Tally {
-  failures: number;
-  readonly latenciesMs: number[];
-}
-
-/** Sends one request after the other on a socket until it is closed. */
-function drive(socket: Socket, nextRequest: () => Buffer, tally: Tally): void {
+/** Sends one request after the other until the socket is closed. */
+function drive(plan: LocalPlan, nextRequest: () => Buffer, tally: Tally): Socket {
   const reader = buildAnswerReader();
   let sentAt = 0;
-  const send = (): void => {
+  const send = (socket: Socket): void => {
     sentAt = performance.now();
     socket.write(nextRequest());
   };
-  socket.on('connect', send);
+  const socket = openSocket(plan, send);
   socket.on('data', (chunk) => {
     for (const status of reader.read(chunk)) {
       tally.latenciesMs.push(performance.now() - sentAt);
       if (status < 200 || status > 299) tally.failures += 1;
-      send();
+      send(socket);
     }
   });
   socket.on('error', () => {
     tally.failures += 1;
   });
+  return socket;
 }
 
 /** Runs the load in this process. */
-export async function generateLoad(plan: Omit<LoadPlan, 'core' | 'directory'>): Promise<LoadResult> {
-  const requests = plan.requests.map(buildRequestBytes);
-  const tally: Tally = { failures: 0, latenciesMs: [] };
+export function generateLoad(plan: LocalPlan): Promise<LoadResult> {
+  const requests = plan.requests.map((request) => buildRequestBytes(request));
   let next = 0;
   const nextRequest = (): Buffer => {
     next = (next + 1) % requests.length;
     return requests[next] ?? NO_BYTES;
   };
-  const startedAt = performance.now();
-  const sockets = Array.from({ length: plan.connections }, () =>
-    connect({ port: plan.port, host: '127.0.0.1', noDelay: true }),
-  );
-  for (const socket of sockets) drive(socket, nextRequest, tally);
-
-  await new Promise((resolve) => setTimeout(resolve, plan.seconds * 1000));
-  const seconds = (performance.now() - startedAt) / 1000;
-  for (const socket of sockets) socket.destroy();
-
-  const sorted = Float64Array.from(tally.latenciesMs).sort();
-  const { failures } = tally;
-  const [p50Ms, p99Ms] = [findPercentile(sorted, 0.5), findPercentile(sorted, 0.99)];
-  return { requests: sorted.length, seconds, failures, p50Ms, p99Ms };
-}
-
-/** Runs the load in a process of its own on the plan's core. @throws Error when it fails. */
-export async function runSocketLoad(plan: LoadPlan): Promise<LoadResult> {
-  const script = fileURLToPath(new URL('./socket-load-main.js', import.meta.url));
-  const child = startProcess([process.execPath, script], { core: plan.core });
-  if (child.stdout === null) throw new Error('the load generator has no stdout');
-  child.stdin?.end(JSON.stringify(plan));
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-  if (code !== 0) throw new Error(`the load generator ended with exit code ${code}`);
-  return JSON.parse(output) as LoadResult;
+  return tallyFor(plan.seconds, (tally) => {
+    const sockets = Array.from({ length: plan.connections }, () => drive(plan, nextRequest, tally));
+    return () => {
+      for (const socket of sockets) socket.destroy();
+    };
+  });
 }

@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { LoadRequest } from '../contenders/contender.ts';
 import { startProcess } from '../processes.ts';
+import { SERVER_NAME } from './certificate.ts';
 import type { LoadPlan, LoadResult } from './load.ts';
 
 /** Prints the figures; wrk's latencies and durations are microseconds. */
 const REPORT = `
 done = function(summary, latency)
   local e = summary.errors
-  io.write(string.format('\\nJSON {"requests":%d,"seconds":%f,"failures":%d,"p50Ms":%f,"p99Ms":%f}\\n',
+  io.write(string.format('\\nJSON {"units":%d,"seconds":%f,"failures":%d,"p50Ms":%f,"p99Ms":%f}\\n',
     summary.requests, summary.duration / 1e6, e.connect + e.read + e.write + e.status + e.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
@@ -50,7 +51,9 @@ export async function runWrk(plan: LoadPlan): Promise<LoadResult> {
     '--duration',
     `${plan.seconds}s`,
   ];
-  const child = startProcess([...command, '--script', script, `http://127.0.0.1:${plan.port}`], { core: plan.core });
+  // wrk asks for the certificate of the URL's host, and believes any.
+  const origin = plan.certificate === undefined ? 'http://127.0.0.1' : `https://${SERVER_NAME}`;
+  const child = startProcess([...command, '--script', script, `${origin}:${plan.port}`], { core: plan.core });
   if (child.stdout === null) throw new Error('wrk has no stdout');
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   const json = /^JSON (.*)$/m.exec(output)?.[1];

@@ -10,4 +10,6 @@ proxy.on('error', (_error, _request, response) => {
   if ('writeHead' in response) response.writeHead(502);
   response.end();
 });
-announce(createServer((request, response) => proxy.web(request, response)).listen(0, '127.0.0.1'));
+const server = createServer((request, response) => proxy.web(request, response));
+server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head));
+announce(server.listen(0, '127.0.0.1'));

@@ -1,0 +1,18 @@
+// Answers every gRPC call with one prepared message, over HTTP/2 in clear.
+// Must not answer before it was asked the whole: gateways take that for the end of the call.
+import { createServer } from 'node:http2';
+import { CALL_ANSWER } from '../suites/call-messages.ts';
+import { announce } from './announce.ts';
+
+const answer = Buffer.from(CALL_ANSWER, 'latin1');
+const server = createServer();
+server.on('stream', (stream) => {
+  stream.on('error', () => {});
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.on('end', () => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.end(answer);
+  });
+  stream.resume();
+});
+announce(server.listen(0, '127.0.0.1'));
