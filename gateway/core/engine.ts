@@ -175,7 +175,7 @@ export function createEngine(options: EngineOptions): Engine {
         commit() {
           nextUpstreams.commit();
           swap(next);
-          if (ids?.size !== 0) health.update();
+          if (ids?.size !== 0 || touched.has('certificate')) health.update();
         },
         discard() {
           nextUpstreams.discard();

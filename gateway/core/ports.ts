@@ -97,13 +97,26 @@ export interface Listener {
 /** Names how targets are spoken to: HTTP/1.1 or HTTP/2, in clear or over TLS. */
 export type UpstreamProtocol = 'http' | 'https' | 'h2c' | 'h2';
 
+/** Is how a target is spoken to over TLS. */
+export interface TargetTls {
+  /** Is the same where all the rest is the same. */
+  readonly id: string;
+  readonly verify: boolean;
+  /** Name to ask for and to verify; the host when absent. */
+  readonly serverName?: string;
+  /** PEM: the only certificates to verify by; the usual authorities when absent. */
+  readonly ca?: string;
+  /** PEM: certificate and open private key to show. */
+  readonly shown?: { readonly certificate: string; readonly privateKey: string };
+}
+
 /** Is where a try goes. The key of a connection pool is all of it; the same object is passed for the same address. */
 export interface TargetAddress {
   readonly protocol: UpstreamProtocol;
   readonly host: string;
   readonly port: number;
   readonly connectMs: number;
-  readonly tls: { readonly verify: boolean; readonly serverName?: string } | undefined;
+  readonly tls: TargetTls | undefined;
 }
 
 /** Is a request as it goes to a target: written anew from parsed parts. */

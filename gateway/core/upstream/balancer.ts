@@ -1,7 +1,7 @@
 // Chooses a target and remembers how targets fare.
 // Must not open connections or follow a clock of its own.
-import type { LoadBalancing, PassiveHealthCheck, Upstream } from '../model.ts';
-import type { TargetAddress } from '../ports.ts';
+import type { LoadBalancing, PassiveHealthCheck } from '../model.ts';
+import type { TargetAddress, TargetTls } from '../ports.ts';
 
 /** Is a target with what is known of it. Shared by every api that sends to the same address. */
 export interface TargetState {
@@ -136,9 +136,8 @@ function pickRandom(members: readonly Member[], random: number): TargetState | u
 }
 
 /** Gives what an upstream's target is called: two apis that send there share its state and its connections. */
-export function targetKey(protocol: string, host: string, port: number, tls: Upstream['tls'] | undefined): string {
-  const suffix = protocol === 'https' ? `#${tls?.verify ?? true}#${tls?.serverName ?? ''}` : '';
-  return `${protocol}://${host}:${port}${suffix}`;
+export function targetKey(protocol: string, host: string, port: number, tls: TargetTls | undefined): string {
+  return `${protocol}://${host}:${port}#${tls?.id ?? ''}`;
 }
 
 /** Gives the Host header for an address. @see RFC 9110 section 7.2 */

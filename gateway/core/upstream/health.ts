@@ -1,8 +1,8 @@
 // Asks targets whether they are well, on a schedule, and notes the answer in their state.
 // Must not hold the process alive, and must not outlive the upstream it was made for.
-import type { ActiveHealthCheck, Upstream } from '../model.ts';
+import type { ActiveHealthCheck } from '../model.ts';
 import type { UpstreamClient } from '../ports.ts';
-import type { TargetState } from './balancer.ts';
+import type { Balancer, TargetState } from './balancer.ts';
 import type { Upstreams } from './upstreams.ts';
 
 /** Largest answer that is read to its end, so that its connection can be used again; the status is all that counts. */
@@ -29,20 +29,22 @@ interface Running {
 
 /** Makes a checker; nothing runs before `update`. */
 export function createHealthChecker({ upstreams, client }: HealthCheckerOptions): HealthChecker {
-  const running = new Map<Upstream, Running>();
+  const running = new Map<Balancer, Running>();
   return {
     update() {
-      const wanted = new Map(upstreams.listChecked().map((one) => [one.upstream, one.balancer]));
-      const ended = [...running].filter(([upstream]) => !wanted.has(upstream));
-      for (const [upstream, checks] of ended) {
+      const wanted = new Map(upstreams.listChecked().map((one) => [one.balancer, one.upstream]));
+      // An upstream that changed in any way has another balancer.
+      const ended = [...running].filter(([balancer]) => !wanted.has(balancer));
+      for (const [balancer, checks] of ended) {
         checks.stop();
-        running.delete(upstream);
+        running.delete(balancer);
       }
-      for (const [upstream, { targets }] of wanted) {
+      for (const [balancer, upstream] of wanted) {
+        const { targets } = balancer;
         const check = upstream.healthChecks.active;
-        if (running.has(upstream) || !check) continue;
+        if (running.has(balancer) || !check) continue;
         const stops = targets.map((target) => startCheck(target, check, client));
-        running.set(upstream, {
+        running.set(balancer, {
           targets,
           stop() {
             for (const stop of stops) stop();

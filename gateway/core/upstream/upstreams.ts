@@ -2,9 +2,11 @@
 // Must not talk to targets: checks and tries do that.
 import { type DocumentState, EMPTY_DOCUMENT } from '../config.ts';
 import { editMap } from '../document/layered-map.ts';
-import type { Api, Upstream } from '../model.ts';
+import type { Api, Certificate, Upstream } from '../model.ts';
+import type { TargetTls } from '../ports.ts';
 import type { Steps } from '../slicer.ts';
 import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
+import { buildTargetTls, PLAIN_TLS } from './target-tls.ts';
 
 /** How many more URLs than apis are remembered before they are swept. */
 const SPARE_URLS = 1000;
@@ -39,6 +41,8 @@ export interface Upstreams {
 
 interface Named {
   readonly upstream: Upstream;
+  /** The certificate that targets are shown. */
+  readonly shown: Certificate | undefined;
   readonly balancer: Balancer;
 }
 
@@ -46,20 +50,24 @@ interface Named {
 export function createUpstreams(random: () => number): Upstreams {
   let byName: ReadonlyMap<string, Named> = new Map();
   let checked: ReadonlyMap<string, Named> = new Map();
+  /** Those that show their targets a certificate. */
+  let showing: ReadonlyMap<string, Named> = new Map();
   const byUrl = new Map<string, Destination>();
   const targets = createTargetStates();
   let document: DocumentState = EMPTY_DOCUMENT;
 
-  const balancerOf = (upstream: Upstream): Balancer =>
-    createBalancer({
+  const balancerOf = (upstream: Upstream, shown: Certificate | undefined): Balancer => {
+    const tls = upstream.protocol === 'https' ? buildTargetTls(upstream.tls, shown) : undefined;
+    return createBalancer({
       members: upstream.targets.map(({ host, port, weight }) => ({
-        target: targets.take(upstream.protocol, host, port, upstream.tls),
+        target: targets.take(upstream.protocol, host, port, tls),
         weight,
       })),
       loadBalancing: upstream.loadBalancing,
       passive: upstream.healthChecks.passive,
       random,
     });
+  };
 
   const destinationOfUrl = (text: string): Destination => {
     const url = new URL(text);
@@ -69,7 +77,9 @@ export function createUpstreams(random: () => number): Upstreams {
     // One target: ejecting it would only turn an upstream's error into ours.
     return {
       balancer: createBalancer({
-        members: [{ target: targets.take(protocol, host, port, undefined), weight: 1 }],
+        members: [
+          { target: targets.take(protocol, host, port, protocol === 'https' ? PLAIN_TLS : undefined), weight: 1 },
+        ],
         loadBalancing: 'round-robin',
         passive: { failures: 0, ejectMs: 0 },
         random,
@@ -89,10 +99,16 @@ export function createUpstreams(random: () => number): Upstreams {
     *prepare(next, touched) {
       const names = editMap(byName);
       const checks = editMap(checked);
+      const shows = editMap(showing);
       const fresh: Named[] = [];
       const gone: Named[] = [];
       const ids = touched ?? new Set([...document.upstreams.keys(), ...next.upstreams.keys()]);
-      const changed = [...ids].filter((id) => document.upstreams.get(id) !== next.upstreams.get(id));
+      const shown = createCertificateFinder(next.certificates);
+      const changed = new Set([...ids].filter((id) => document.upstreams.get(id) !== next.upstreams.get(id)));
+      if (next.certificates !== document.certificates) {
+        for (const named of showing.values())
+          if (shown.find(named.upstream) !== named.shown) changed.add(named.upstream.id);
+      }
       // All names first: two upstreams may swap theirs.
       for (const id of changed) {
         const named = byName.get(document.upstreams.get(id)?.name ?? '');
@@ -100,24 +116,28 @@ export function createUpstreams(random: () => number): Upstreams {
         gone.push(named);
         names.delete(named.upstream.name);
         checks.delete(named.upstream.name);
+        shows.delete(named.upstream.name);
       }
       for (const id of changed) {
         const upstream = next.upstreams.get(id);
         if (upstream === undefined) continue;
-        const named = { upstream, balancer: balancerOf(upstream) };
+        const own = shown.find(upstream);
+        const named = { upstream, shown: own, balancer: balancerOf(upstream, own) };
         fresh.push(named);
         names.set(upstream.name, named);
         if (upstream.healthChecks.active) checks.set(upstream.name, named);
+        if (own) shows.set(upstream.name, named);
         yield;
       }
       const [nextNames, nextChecked] = [yield* names.build(), yield* checks.build()];
+      const nextShowing = yield* shows.build();
       const release = (all: readonly Named[]): void => {
         for (const { balancer } of all) targets.release(balancer.targets);
         targets.forgetIdle();
       };
       return {
         commit() {
-          [byName, checked, document] = [nextNames, nextChecked, next];
+          [byName, checked, showing, document] = [nextNames, nextChecked, nextShowing, next];
           sweepUrls(next.apis.size);
           release(gone);
         },
@@ -143,10 +163,25 @@ export function createUpstreams(random: () => number): Upstreams {
   };
 }
 
+/** Finds the certificate that an upstream names; names are looked up only when one does. */
+function createCertificateFinder(certificates: ReadonlyMap<string, Certificate>): {
+  find(upstream: Upstream): Certificate | undefined;
+} {
+  let byName: ReadonlyMap<string, Certificate> | undefined;
+  return {
+    find({ tls }) {
+      const name = tls.clientCertificate?.name;
+      if (name === undefined) return undefined;
+      byName ??= new Map([...certificates.values()].map((one) => [one.name, one]));
+      return byName.get(name);
+    },
+  };
+}
+
 /** Keeps the states of targets, each while something sends to it. */
 interface TargetStates {
   /** Gives the state of a target, to be released one day; the same to all who send there. */
-  take(protocol: 'http' | 'https', host: string, port: number, tls: Upstream['tls'] | undefined): TargetState;
+  take(protocol: 'http' | 'https', host: string, port: number, tls: TargetTls | undefined): TargetState;
   release(targets: readonly TargetState[]): void;
   /** Forgets those that nobody has and no request is on. */
   forgetIdle(): void;
@@ -188,12 +223,11 @@ function newTarget(address: {
   readonly protocol: 'http' | 'https';
   readonly host: string;
   readonly port: number;
-  readonly tls: Upstream['tls'] | undefined;
+  readonly tls: TargetTls | undefined;
 }): TargetState {
-  const { protocol, host, port, tls } = address;
+  const { protocol, host, port } = address;
   return {
     ...address,
-    tls: protocol === 'https' ? (tls ?? { verify: true }) : undefined,
     authority: authorityOf(protocol, host, port),
     addresses: new Map(),
     inFlight: 0,

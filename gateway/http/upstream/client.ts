@@ -57,7 +57,7 @@ export function createUpstreamClient(): UpstreamClient {
 
 function findPool(pools: Pools, names: Names, address: TargetAddress): Pool<Connection> {
   const { protocol, host, port, connectMs, tls } = address;
-  const key = `${protocol} ${host} ${port} ${connectMs}${tls ? ` ${tls.verify} ${tls.serverName ?? ''}` : ''}`;
+  const key = `${protocol} ${host} ${port} ${connectMs} ${tls?.id ?? ''}`;
   const known = pools.get(key);
   if (known) return known.pool;
   const pool: Pool<Connection> = new Pool(() => {

@@ -5,6 +5,7 @@ import { connect as connectTls } from 'node:tls';
 import type { TargetAddress } from '../../core/ports.ts';
 import { connectReading, type LentReader } from '../message/shared-reads.ts';
 import type { SocketTunnel } from '../message/socket-tunnel.ts';
+import { findTargetContext } from '../tls/target-context.ts';
 import type { Call } from './call.ts';
 import type { Pooled } from './pool.ts';
 
@@ -144,6 +145,7 @@ function open({ protocol, host, port, tls }: TargetAddress, lookup: LookupFuncti
     port,
     lookup,
     servername,
+    ...(tls && { secureContext: findTargetContext(tls) }),
     rejectUnauthorized: tls?.verify ?? true,
     ALPNProtocols: ['http/1.1'],
   });

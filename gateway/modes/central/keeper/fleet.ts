@@ -1,8 +1,9 @@
 // The worker processes of a node: started, watched, replaced when they die or fall silent.
 // Must not know revisions or what a worker does.
 import cluster from 'node:cluster';
+import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
-import type { ToKeeper } from '../messages.ts';
+import type { ToKeeper, ToWorker } from '../messages.ts';
 import { Member } from './member.ts';
 import { createRestartPolicy } from './restart-policy.ts';
 
@@ -16,6 +17,8 @@ export interface FleetOptions {
   readonly workerFile: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Opens what workers need open. */
+  unseal(update: Update): Update;
   onMessage(member: Member, message: ToKeeper): void;
   onGone(member: Member): void;
 }
@@ -27,6 +30,10 @@ export interface Fleet {
   /** Are the processes that have not ended. */
   readonly members: ReadonlySet<Member>;
   start(): void;
+  /** Finds a member by the id that node:cluster gave it. */
+  find(workerId: number): Member | undefined;
+  /** Sends a message to all. */
+  tell(message: ToWorker): void;
   /** Starts another worker in a member's place; the member is told to drain when the other serves. */
   relieve(member: Member): void;
   /** Says that a member serves: one that it relieves drains now. */
@@ -60,7 +67,7 @@ export function createFleet(options: FleetOptions): Fleet {
   cluster.setupPrimary({ exec: options.workerFile, args: [] });
 
   const spawn = (slot: number): Member => {
-    const member = new Member({ slot, worker: cluster.fork(WORKER_ENV), log, clock });
+    const member = new Member({ slot, worker: cluster.fork(WORKER_ENV), log, clock, unseal: options.unseal });
     members.add(member);
     member.worker.on('message', (message: ToKeeper) => {
       member.hear(message);
@@ -108,6 +115,10 @@ export function createFleet(options: FleetOptions): Fleet {
       watch = startWatch(clock, () => {
         for (const member of members) checkSilence(member, clock.monotonicMs());
       });
+    },
+    find: (workerId) => [...members].find(({ worker }) => worker.id === workerId),
+    tell(message) {
+      for (const member of members) member.send(message);
     },
     relieve(member) {
       if (isDraining || member.isAiling) return;

@@ -112,6 +112,7 @@ class NodeKeeper implements Keeper {
       workerFile: WORKER_FILE,
       clock: this.#clock,
       log: this.#log,
+      unseal: (update) => this.#parts.openKeys(update),
       onMessage: (member, message) => this.#hear(member, message),
       onGone: (member) => this.#bury(member),
     });

@@ -19,6 +19,16 @@ const GONE: Vote = { isGone: true };
  */
 export type MemberState = 'booting' | 'waiting' | 'joined' | 'opening' | 'serving' | 'draining' | 'gone';
 
+/** Is what a member is made of. */
+export interface MemberOptions {
+  readonly slot: number;
+  readonly worker: Worker;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Opens what workers need open; nobody else does. */
+  readonly unseal: (update: Update) => Update;
+}
+
 /** Owns the conversation with one worker process. */
 export class Member implements Voter {
   readonly slot: number;
@@ -32,14 +42,16 @@ export class Member implements Voter {
   lastHeardMs: number;
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #unseal: (update: Update) => Update;
   #vote: ((vote: Vote) => void) | undefined;
   #committed: (() => void) | undefined;
 
-  constructor(options: { slot: number; worker: Worker; log: Logger; clock: Clock }) {
+  constructor(options: MemberOptions) {
     this.slot = options.slot;
     this.worker = options.worker;
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#unseal = options.unseal;
     this.lastHeardMs = options.clock.monotonicMs();
   }
 
@@ -72,7 +84,7 @@ export class Member implements Voter {
       this.#vote = resolve;
     });
     const timer = setTimeout(() => this.replace('it did not prepare a revision in time'), PREPARE_TIMEOUT_MS);
-    for (const part of cutUpdate(update)) {
+    for (const part of cutUpdate(this.#unseal(update))) {
       this.send(part);
       if (!part.isLast) await nextTurn();
     }

@@ -10,6 +10,7 @@ import { createDirectory } from '../../../sources/directory/directory.ts';
 import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
 import type { PostgresSource } from '../../../sources/postgres/source.ts';
+import { openKeys } from '../../../sources/sealed-keys.ts';
 import { openSecret } from '../../../sources/secrets.ts';
 import type { PartsMessage } from '../messages.ts';
 import type { NodeSettings } from '../settings.ts';
@@ -19,7 +20,7 @@ import { connectPostgres } from './postgres-plane.ts';
 /** Is what the parts are made of. */
 export interface KeeperPartsOptions {
   readonly settings: NodeSettings;
-  /** Opens sealed secrets of credentials; never leaves this process. */
+  /** Opens sealed secrets of credentials and keys of certificates; never leaves this process. */
   readonly secretKey: Uint8Array;
   /** Counts that all nodes share live there; undefined = there are none. May hold a password. */
   readonly redisUrl: string | undefined;
@@ -34,6 +35,8 @@ export interface KeeperParts {
   /** Reads the copy of the credentials that is on disk. */
   loadCredentials(): Promise<void>;
   connect(databaseUrl: string, nodeId: string, handlers: ControlPlaneHandlers): ControlPlane;
+  /** Opens the keys of certificates on their way to a worker. */
+  openKeys(update: Update): Update;
   /** Takes a worker's message for limits or credentials. */
   hear(workerId: number, message: PartsMessage): void;
   workerGone(workerId: number): void;
@@ -92,6 +95,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       plane.start();
       return plane;
     },
+    openKeys: (update) => openKeys(update, (sealed) => openSecret(options.secretKey, sealed)),
     hear(workerId, message) {
       // Our own workers speak; what they send is what the messages.ts of each part says.
       if (message.channel === 'limits') limits.onMessage(workerId, message.body as LimitsWorkerMessage);
