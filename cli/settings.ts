@@ -20,6 +20,7 @@ import {
 /** Is what the environment says, checked. `undefined` = not set and without a default. */
 export interface Settings {
   readonly proxyListen: ListenAddress;
+  readonly proxyTlsListen: ListenAddress | undefined;
   readonly adminListen: ListenAddress;
   readonly statusListen: ListenAddress;
   readonly dataDir: string;
@@ -33,6 +34,7 @@ export interface Settings {
   readonly drainMs: number;
   readonly logLevel: LogLevel;
   readonly trustedProxies: readonly string[];
+  readonly proxyProtocolFrom: readonly string[];
   readonly pluginDirs: readonly string[];
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
@@ -70,6 +72,14 @@ function listenSetting(name: string, what: string, defaultText: string, example:
   };
 }
 
+function listSetting(
+  name: string,
+  parse: (text: string) => readonly string[],
+  words: { readonly description: string; readonly example: string },
+): SettingSpec<readonly string[]> {
+  return { name, defaultText: '', ...words, parse, fallback: EMPTY_LIST };
+}
+
 interface NumberBounds {
   readonly from: number;
   readonly to: number;
@@ -90,6 +100,15 @@ function numberSetting(name: string, description: string, bounds: NumberBounds):
 /** Holds every setting, in the order in which help and docs list them. */
 export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[Key]> } = {
   proxyListen: listenSetting('SALLYPORT_PROXY_LISTEN', 'the proxy', '127.0.0.1:8000', '0.0.0.0:8000'),
+  proxyTlsListen: {
+    name: 'SALLYPORT_PROXY_TLS_LISTEN',
+    defaultText: '',
+    description:
+      'host:port of the proxy over TLS, with the certificates of /v1/certificates. Not set: none. Port 0 takes a free one.',
+    example: '0.0.0.0:8443',
+    parse: parseListenAddress,
+    fallback: NOT_SET,
+  },
   adminListen: listenSetting('SALLYPORT_ADMIN_LISTEN', 'the admin service', '127.0.0.1:8001', '0.0.0.0:8001'),
   statusListen: listenSetting(
     'SALLYPORT_STATUS_LISTEN',
@@ -142,14 +161,10 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
     parse: urlWithScheme('http', 'https'),
     fallback: () => 'http://127.0.0.1:8001',
   },
-  adminHosts: {
-    name: 'SALLYPORT_ADMIN_HOSTS',
-    defaultText: '',
+  adminHosts: listSetting('SALLYPORT_ADMIN_HOSTS', parseHosts, {
     description: 'Host names, parted by commas, by which the admin service may be called besides its own address.',
     example: 'admin.example.com',
-    parse: parseHosts,
-    fallback: EMPTY_LIST,
-  },
+  }),
   nodeName: {
     name: 'SALLYPORT_NODE_NAME',
     defaultText: 'the host name',
@@ -179,23 +194,21 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
     parse: parseLogLevel,
     fallback: () => (process.stderr.isTTY ? 'warn' : 'info'),
   },
-  trustedProxies: {
-    name: 'SALLYPORT_TRUSTED_PROXIES',
-    defaultText: '',
+  trustedProxies: listSetting('SALLYPORT_TRUSTED_PROXIES', parseNetworks, {
     description: 'Addresses and networks, parted by commas, whose X-Forwarded-* headers are believed.',
     example: '10.0.0.0/8,fd00::/8',
-    parse: parseNetworks,
-    fallback: EMPTY_LIST,
-  },
-  pluginDirs: {
-    name: 'SALLYPORT_PLUGIN_DIRS',
-    defaultText: '',
+  }),
+  proxyProtocolFrom: listSetting('SALLYPORT_PROXY_PROTOCOL_FROM', parseNetworks, {
+    description:
+      'Addresses and networks, parted by commas, of load balancers that begin every connection to the proxy with a PROXY ' +
+      'header (version 1 or 2), and must. The address in it is the client.',
+    example: '10.0.0.5,10.0.0.6',
+  }),
+  pluginDirs: listSetting('SALLYPORT_PLUGIN_DIRS', parseFolders, {
     description: 'Folders of further plugins, parted by commas.',
     example: '/etc/sallyport/plugins',
-    parse: parseFolders,
-    fallback: EMPTY_LIST,
-  },
-  maxConnections: numberSetting('SALLYPORT_MAX_CONNECTIONS', 'Most client connections of one worker.', {
+  }),
+  maxConnections: numberSetting('SALLYPORT_MAX_CONNECTIONS', 'Most client connections of one worker, per port.', {
     from: 1,
     to: 1_000_000,
     fallback: 20_000,

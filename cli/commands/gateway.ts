@@ -57,7 +57,9 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
     const urls = await Promise.race([keeper.ready, stop.stopped]);
     if (urls !== undefined) {
       parent?.reportReady(urls);
-      if (parent === undefined) output.print(`gateway is ready: proxy ${urls['proxy']}, status ${urls['status']}`);
+      const tls = urls['proxyTls'] === undefined ? '' : `, TLS ${urls['proxyTls']}`;
+      if (parent === undefined)
+        output.print(`gateway is ready: proxy ${urls['proxy']}, status ${urls['status']}${tls}`);
       await Promise.race([stop.stopped, keeper.failed]);
     }
     await keeper.drain();
@@ -79,17 +81,20 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
 function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
   const { proxyListen, statusListen, nodeName, workers, drainMs, logLevel, trustedProxies, pluginDirs } = settings;
   const { maxConnections, maxConnectionsPerIp, headersTimeoutMs, keepAliveMs } = settings;
+  const { proxyTlsListen, proxyProtocolFrom } = settings;
   return {
     version: readVersion(),
     dataDir,
     nodeName,
     proxyListen,
+    proxyTlsListen,
     statusListen,
     workers,
     hasRedis: settings.redisUrl !== undefined,
     drainMs,
     logLevel,
     trustedProxies,
+    proxyProtocolFrom,
     pluginDirs,
     maxConnections,
     maxConnectionsPerIp,
@@ -98,11 +103,14 @@ function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
   };
 }
 
+const LISTEN_KEYS = { proxy: 'proxyListen', proxyTls: 'proxyTlsListen', status: 'statusListen' } as const;
+
 function describeFailure(
-  failure: { readonly step: 'proxy' | 'status' | 'start'; readonly code: string; readonly message: string },
+  failure: { readonly step: keyof typeof LISTEN_KEYS | 'start'; readonly code: string; readonly message: string },
   settings: Settings,
 ): CommandError {
   if (failure.step === 'start') return new CommandError(`the gateway cannot start: ${failure.message}`);
-  const key = failure.step === 'proxy' ? 'proxyListen' : 'statusListen';
-  return new CommandError(describeListenFailure(SETTINGS[key].name, settings[key], failure.code));
+  const key = LISTEN_KEYS[failure.step];
+  const address = settings[key] ?? settings.proxyListen;
+  return new CommandError(describeListenFailure(SETTINGS[key].name, address, failure.code));
 }

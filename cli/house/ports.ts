@@ -4,13 +4,18 @@ import { createServer } from 'node:net';
 import { CommandError } from '../output.ts';
 import { SETTINGS, type Settings } from '../settings.ts';
 
-const LISTENERS = ['proxyListen', 'adminListen', 'statusListen'] as const;
+const LISTENERS = ['proxyListen', 'proxyTlsListen', 'adminListen', 'statusListen'] as const;
 
 /** Checks that every port can be listened on. @throws CommandError that names the first setting whose port cannot. */
 export async function checkPorts(settings: Settings): Promise<void> {
-  const failures = await Promise.all(LISTENERS.map(async (key) => ({ key, code: await probe(settings[key]) })));
-  for (const { key, code } of failures) {
-    if (code !== undefined) throw new CommandError(describeListenFailure(SETTINGS[key].name, settings[key], code));
+  const wanted = LISTENERS.flatMap((key) => {
+    const address = settings[key];
+    return address === undefined ? [] : [{ key, address }];
+  });
+  const codes = await Promise.all(wanted.map(({ address }) => probe(address)));
+  for (const [index, { key, address }] of wanted.entries()) {
+    const code = codes[index];
+    if (code !== undefined) throw new CommandError(describeListenFailure(SETTINGS[key].name, address, code));
   }
 }
 

@@ -19,6 +19,7 @@ export function writeReadyMessage(facts: ReadyFacts): string {
     `Sallyport ${facts.version} is ready (${(facts.readyMs / 1000).toFixed(1)} s)`,
     '',
     `  proxy    ${urls['proxy']}`,
+    ...(urls['proxyTls'] === undefined ? [] : [`  TLS      ${urls['proxyTls']}`]),
     `  admin    ${urls['admin']}/v1`,
     `  status   ${urls['status']}/readyz`,
     `  data     ${facts.dataDir}${facts.isEmbedded ? ' (with an embedded Postgres)' : ''}`,

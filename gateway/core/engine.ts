@@ -4,12 +4,13 @@
 import type { EntityProblem } from './check.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
-import type { Binding, Update } from './model.ts';
+import type { Binding, Certificate, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
 import { inSlices } from './slicer.ts';
 import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type InstanceSet, type Snapshot } from './snapshot.ts';
+import type { ClientPolicies } from './tls/client-policies.ts';
 import { createHealthChecker } from './upstream/health.ts';
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
 
@@ -19,6 +20,18 @@ export interface EngineOptions {
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
   /** Addresses and CIDR ranges whose X-Forwarded-* are believed. */
   readonly trustedProxies: readonly string[];
+  /** What the wire makes of a document; a revision that it refuses is refused. */
+  readonly wire?: WireCompiler;
+}
+
+/** Prepares what a listener needs of a document, beside what it has. */
+export interface WireCompiler {
+  prepare(
+    certificates: ReadonlyMap<string, Certificate>,
+    policies: ClientPolicies,
+  ): Promise<
+    { readonly ok: true; commit(): void } | { readonly ok: false; readonly problems: readonly EntityProblem[] }
+  >;
 }
 
 /** Is a revision compiled and ready, or refused. */
@@ -166,15 +179,22 @@ export function createEngine(options: EngineOptions): Engine {
       const compiled = await buildSnapshot(update, previous.snapshot, { plugins, lend: lendTo });
       if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
       const { snapshot, touched } = compiled;
-      const ids = update.isReset ? undefined : (touched.get('upstream') ?? new Set<string>());
-      const nextUpstreams = await inSlices(upstreams.prepare(snapshot.good.state, ids));
+      const { clientPolicies, good } = snapshot;
+      const wire = await options.wire?.prepare(good.state.certificates, clientPolicies);
       const next = new Tenure(snapshot, previous);
+      if (wire && !wire.ok) {
+        void next.end();
+        return { ok: false, revision, problems: wire.problems };
+      }
+      const ids = update.isReset ? undefined : (touched.get('upstream') ?? new Set<string>());
+      const nextUpstreams = await inSlices(upstreams.prepare(good.state, ids));
       return {
         ok: true,
         revision,
         commit() {
           nextUpstreams.commit();
           swap(next);
+          wire?.commit();
           if (ids?.size !== 0 || touched.has('certificate')) health.update();
         },
         discard() {

@@ -8,11 +8,13 @@ export type ErrorCode =
   | 'HOST_INVALID'
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
+  | 'CLIENT_CERTIFICATE_REFUSED'
   | 'ROUTE_NOT_FOUND'
   | 'METHOD_NOT_ALLOWED'
   | 'REQUEST_TIMEOUT'
   | 'BODY_TOO_LARGE'
   | 'URI_TOO_LONG'
+  | 'MISDIRECTED_REQUEST'
   | 'BODY_INVALID'
   | 'EXPECTATION_FAILED'
   | 'HEADERS_TOO_LARGE'
@@ -47,11 +49,23 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   HOST_INVALID: { status: 400, source: 'client', isRetryable: false, title: 'The Host header is invalid' },
   UNAUTHENTICATED: { status: 401, source: 'client', isRetryable: false, title: 'Authentication is required' },
   FORBIDDEN: { status: 403, source: 'client', isRetryable: false, title: 'Access is denied' },
+  CLIENT_CERTIFICATE_REFUSED: {
+    status: 403,
+    source: 'client',
+    isRetryable: false,
+    title: 'The client certificate is missing or not accepted',
+  },
   ROUTE_NOT_FOUND: { status: 404, source: 'client', isRetryable: false, title: 'No route matches the request' },
   METHOD_NOT_ALLOWED: { status: 405, source: 'client', isRetryable: false, title: 'The method is not allowed' },
   REQUEST_TIMEOUT: { status: 408, source: 'client', isRetryable: true, title: 'The request took too long to arrive' },
   BODY_TOO_LARGE: { status: 413, source: 'client', isRetryable: false, title: 'The request body is too large' },
   URI_TOO_LONG: { status: 414, source: 'client', isRetryable: false, title: 'The request target is too long' },
+  MISDIRECTED_REQUEST: {
+    status: 421,
+    source: 'client',
+    isRetryable: true,
+    title: 'The connection is for another host',
+  },
   BODY_INVALID: { status: 400, source: 'client', isRetryable: false, title: 'The request body is invalid' },
   EXPECTATION_FAILED: { status: 417, source: 'client', isRetryable: false, title: 'The expectation cannot be met' },
   HEADERS_TOO_LARGE: { status: 431, source: 'client', isRetryable: false, title: 'The request headers are too large' },

@@ -8,7 +8,7 @@ export { readJson } from './json.ts';
 export type { Consumer, Credential } from './model.ts';
 
 /** Version of this contract; a manifest names the range it needs in `engines.gateway`. */
-export const CONTRACT_VERSION = '1.0.0';
+export const CONTRACT_VERSION = '1.1.0';
 
 /** Orders plugins, outermost first. */
 export type Stage = 'observe' | 'protect' | 'authenticate' | 'authorize' | 'limit' | 'transform' | 'route';
@@ -79,6 +79,21 @@ export interface CredentialFinder {
   findByCredential(type: string, lookup: string): MaybePromise<Identity | undefined>;
 }
 
+/** Is a client's certificate that the api accepts. */
+export interface ClientCertificate {
+  /** Distinguished name on one line, such as `O=Example, CN=alice`. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** Upper-case hex. */
+  readonly serial: string;
+  /** SHA-256 of the certificate, upper-case hex with colons. */
+  readonly fingerprint256: string;
+  /** Each as `type:value`: `DNS:a.example`, `URI:spiffe://a/b`, `email:a@b.example`. */
+  readonly subjectAltNames: readonly string[];
+  /** RFC 3339. */
+  readonly notAfter: string;
+}
+
 /** Tells how an exchange went; complete when `onLog` runs. Times are milliseconds. */
 export interface ExchangeOutcome {
   readonly startedAt: number;
@@ -105,7 +120,12 @@ export interface Exchange {
   readonly api: { readonly id: string; readonly name: string };
   readonly route: { readonly id: string; readonly name: string };
   /** The client after trusted proxies are taken off. */
-  readonly client: { readonly ip: string; readonly scheme: 'http' | 'https' };
+  readonly client: {
+    readonly ip: string;
+    readonly scheme: 'http' | 'https';
+    /** Only where the api asks for certificates: one that it accepts. Proved by the handshake; who it is for you to say. */
+    readonly certificate?: ClientCertificate;
+  };
   readonly request: ExchangeRequest;
   /** Undefined until a response head exists. */
   readonly response: ExchangeResponse | undefined;

@@ -1,6 +1,16 @@
 // What a mode lends the core: the wire on both sides, time, limits, identities, logs, metrics.
 // Must not hold an implementation.
-import type { Clock, CredentialFinder, FetchOptions, FetchResult, Limits, Logger, Metrics } from './plugin.ts';
+import type { X509Certificate } from 'node:crypto';
+import type {
+  ClientCertificate,
+  Clock,
+  CredentialFinder,
+  FetchOptions,
+  FetchResult,
+  Limits,
+  Logger,
+  Metrics,
+} from './plugin.ts';
 
 export type { Clock, CredentialFinder, Limits, Logger, Metrics } from './plugin.ts';
 
@@ -45,6 +55,28 @@ export interface Tunnel {
   abort(): void;
 }
 
+/** Is what a handshake showed of a client; one for all requests of its connection. */
+export interface TlsFacts {
+  /** Name that the client asked for, lower case, without a dot at its end; undefined = none. */
+  readonly serverName: string | undefined;
+  /** What the client was asked for: `HandshakePolicy.id`; empty = nothing. */
+  readonly policyId: string;
+  /** Undefined = it showed none. */
+  readonly peer: PeerCertificate | undefined;
+}
+
+/** Is a client's certificate, as it was shown. The key is proved; whose it is must be judged. */
+export interface PeerCertificate {
+  /** The certificate, then the issuer of each as far as it is known. Never empty. */
+  readonly chain: readonly X509Certificate[];
+  /** As plugins see it. */
+  readonly certificate: ClientCertificate;
+  /** Says whether the chain holds by the authorities of all apis of the host that was asked for. */
+  readonly isTrusted: boolean;
+  /** Remembers by bundle (PEM) until when an api with that bundle accepts it; -Infinity = never. */
+  readonly acceptedUntilMs: Map<string, number>;
+}
+
 /** Is one request as a listener read it: the grammar is checked, nothing is interpreted. */
 export interface IncomingRequest {
   readonly method: string;
@@ -58,7 +90,8 @@ export interface IncomingRequest {
   readonly upgrade: string | undefined;
   readonly remoteAddress: string;
   readonly localPort: number;
-  readonly isTls: boolean;
+  /** Undefined = in clear. */
+  readonly tls: TlsFacts | undefined;
 }
 
 /** Writes one response. `headers` is name, value, name, value ...; framing headers are the listener's own affair. */

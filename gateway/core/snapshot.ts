@@ -17,6 +17,7 @@ import {
 } from './routing/resolve.ts';
 import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
 import { createSlicer, inSlices, type Steps } from './slicer.ts';
+import { type ClientPolicies, NO_POLICIES, updateClientPolicies } from './tls/client-policies.ts';
 
 /** Most chains of single consumers kept per snapshot; beyond, they are built again when needed. */
 const MAX_CONSUMER_CHAINS = 10_000;
@@ -30,6 +31,7 @@ export interface Snapshot {
   readonly revision: number;
   readonly good: GoodDocument;
   readonly router: Router;
+  readonly clientPolicies: ClientPolicies;
   readonly index: BindingIndex;
   readonly instances: InstanceSet;
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
@@ -46,6 +48,7 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   revision: 0,
   good: EMPTY_GOOD,
   router: EMPTY_ROUTER,
+  clientPolicies: NO_POLICIES,
   index: EMPTY_INDEX,
   instances: new Map(),
   plugins: new Map(),
@@ -90,6 +93,7 @@ export async function buildSnapshot(update: Update, previous: Snapshot, options:
       revision: update.revision,
       good: checked.good,
       router,
+      clientPolicies: updateClientPolicies(base.clientPolicies, state.apis, touched.get('api') ?? NO_IDS),
       index: await inSlices(changeIndex(base.index, bindings)),
       instances: setUp.instances,
       plugins,

@@ -1,11 +1,17 @@
 // Accepts clients: bounds how many, and drains them.
 // Must not read messages: the connections do.
 import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { GatewayError } from '../core/errors.ts';
 import type { Listener, RequestHandler } from '../core/ports.ts';
+import type { ConnectionFacts } from './h1/connection-options.ts';
+import { writeRefusal } from './h1/refusal.ts';
 import { ServerConnection } from './h1/server-connection.ts';
 import { PrefaceReader } from './h2/preface.ts';
 import { serveHttp2 } from './h2/server-session.ts';
 import { Deadlines } from './message/deadlines.ts';
+import { readPreamble } from './proxy-preamble.ts';
+import type { Handshakes } from './tls/handshakes.ts';
 
 /** Bounds of a listener. Times in milliseconds. */
 export interface ListenerLimits {
@@ -26,10 +32,16 @@ export interface ListenerOptions {
   readonly port: number;
   readonly limits: ListenerLimits;
   readonly handler: RequestHandler;
+  /** Makes every connection secure before HTTP begins. Absent = in clear. */
+  readonly handshakes?: Handshakes;
+  /** Says who must begin with a PROXY header and name its client in it. */
+  readonly speaksForOthers?: (address: string) => boolean;
 }
 
 /** How often deadlines of connections are looked at. */
 const DEADLINE_TICK_MS = 200;
+/** How long a connection on which HTTP has not begun may go on arriving while the listener drains. */
+const ARRIVAL_GRACE_MS = 1_000;
 /** How often connections that are not read from are looked at. */
 const PAUSE_TICK_MS = 50;
 /** Longest silence of a client that owes body bytes. */
@@ -37,7 +49,7 @@ const BODY_IDLE_MS = 30_000;
 
 /** Makes a listener; nothing is open before `listen`. */
 export function createListener(options: ListenerOptions): Listener {
-  const { limits, handler } = options;
+  const { limits, handler, handshakes } = options;
   let isDraining = false;
   const deadlines = new Deadlines(DEADLINE_TICK_MS);
   const pauses = new Deadlines(PAUSE_TICK_MS);
@@ -48,41 +60,71 @@ export function createListener(options: ListenerOptions): Listener {
     headerTimeoutMs: limits.headerTimeoutMs,
     keepAliveMs: limits.keepAliveMs,
     bodyIdleMs: limits.bodyIdleMs ?? BODY_IDLE_MS,
-    isTls: false,
     isDraining: () => isDraining,
   };
   const connections = new Map<Socket, { drain(): void }>();
+  /** Those on which HTTP has not begun. */
+  const arriving = new Set<Socket>();
   const crowds = new Crowds(limits.maxConnectionsPerIp ?? 0);
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    const address = socket.remoteAddress;
-    // Without an address it is gone already.
-    if (address === undefined || !crowds.enter(address)) {
-      socket.on('error', () => undefined);
+
+  const hold = <Held extends { drain(): void }>(socket: Socket, held: Held): Held => {
+    connections.set(socket, held);
+    if (isDraining) held.drain();
+    return held;
+  };
+  const begin = (socket: Socket, facts: ConnectionFacts): void => {
+    socket.once('close', () => connections.delete(socket));
+    hold(
+      socket,
+      new PrefaceReader(socket, {
+        deadlines,
+        timeoutMs: limits.headerTimeoutMs,
+        onHttp1: (bytes) => hold(socket, new ServerConnection(socket, shared, facts)).take(bytes),
+        onHttp2: () => void hold(socket, serveHttp2(socket, shared, facts)),
+      }),
+    );
+  };
+  const beginSecure = (socket: TLSSocket, facts: ConnectionFacts): void => {
+    socket.once('close', () => connections.delete(socket));
+    // Over TLS the protocol was agreed on: RFC 9113 section 3.2.
+    if (socket.alpnProtocol === 'h2') hold(socket, serveHttp2(socket, shared, facts));
+    else hold(socket, new ServerConnection(socket, shared, facts));
+  };
+  const enter = (socket: Socket, remoteAddress: string): void => {
+    if (!crowds.enter(remoteAddress)) {
       socket.destroy();
       return;
     }
+    socket.once('close', () => crowds.leave(remoteAddress));
+    const localPort = socket.localPort ?? 0;
+    if (!handshakes) {
+      arriving.delete(socket);
+      begin(socket, { remoteAddress, localPort, tls: undefined });
+      return;
+    }
+    handshakes.begin(socket, {
+      onSecure(secure, tls) {
+        arriving.delete(socket);
+        beginSecure(secure, { remoteAddress, localPort, tls });
+      },
+      onPlain: () => refusePlain(socket),
+    });
+  };
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
-    const reader = new PrefaceReader(socket, {
-      deadlines,
-      timeoutMs: limits.headerTimeoutMs,
-      onHttp1(bytes) {
-        const connection = new ServerConnection(socket, shared);
-        connections.set(socket, connection);
-        if (isDraining) connection.drain();
-        connection.take(bytes);
-      },
-      onHttp2() {
-        const facts = { remoteAddress: address, localPort: socket.localPort ?? 0, isTls: false };
-        const session = serveHttp2(socket, shared, facts);
-        connections.set(socket, session);
-        if (isDraining) session.drain();
-      },
-    });
-    connections.set(socket, reader);
-    socket.once('close', () => {
-      connections.delete(socket);
-      crowds.leave(address);
-    });
+    const peer = socket.remoteAddress;
+    // Without an address it is gone already.
+    if (peer === undefined) {
+      socket.destroy();
+      return;
+    }
+    arriving.add(socket);
+    socket.once('close', () => arriving.delete(socket));
+    if (!options.speaksForOthers?.(peer)) enter(socket, peer);
+    else {
+      const timeoutMs = limits.headerTimeoutMs;
+      readPreamble(socket, { deadlines, timeoutMs, onRead: (address) => enter(socket, address ?? peer) });
+    }
   });
   server.maxConnections = limits.maxConnections;
 
@@ -91,18 +133,28 @@ export function createListener(options: ListenerOptions): Listener {
     async drain() {
       isDraining = true;
       for (const connection of connections.values()) connection.drain();
+      const timer = setTimeout(() => {
+        for (const socket of arriving) socket.destroy();
+      }, ARRIVAL_GRACE_MS);
       await close(server);
+      clearTimeout(timer);
       deadlines.close();
       pauses.close();
     },
     async close() {
       const closed = close(server);
-      for (const socket of connections.keys()) socket.destroy();
+      for (const socket of [...connections.keys(), ...arriving]) socket.destroy();
       await closed;
       deadlines.close();
       pauses.close();
     },
   };
+}
+
+/** Tells a client that speaks in clear where it should not, and closes. */
+function refusePlain(socket: Socket): void {
+  const refusal = new GatewayError('REQUEST_MALFORMED', 'this port speaks TLS');
+  socket.end(writeRefusal(refusal), () => socket.destroy());
 }
 
 /** Counts connections by address. */

@@ -2,6 +2,6 @@
 // Must not parse one.
 
 /** Writes the URL of an address; an IPv6 host gets its brackets. */
-export function toUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function toUrl(host: string, port: number, scheme: 'http' | 'https' = 'http'): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

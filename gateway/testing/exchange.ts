@@ -2,7 +2,14 @@
 // Must not open a socket.
 import { ExchangeState, RequestState, type Tally } from '../core/exchange/exchange.ts';
 import { Headers } from '../core/exchange/headers.ts';
-import type { CredentialFinder, Exchange, ExchangeOutcome, HeaderFields, Identity } from '../core/plugin.ts';
+import type {
+  ClientCertificate,
+  CredentialFinder,
+  Exchange,
+  ExchangeOutcome,
+  HeaderFields,
+  Identity,
+} from '../core/plugin.ts';
 import { fakeConsumers } from './consumers.ts';
 
 /** Gives header fields: as a record (a list of values = several lines), or as pairs in order. */
@@ -26,6 +33,8 @@ export interface RequestOptions {
   readonly httpVersion?: string;
   readonly clientIp?: string;
   readonly scheme?: 'http' | 'https';
+  /** Certificate of the client, as an api that asks for one accepted it; for `fakeExchange` only. */
+  readonly certificate?: ClientCertificate;
   /** Who calls, when authentication is already done. */
   readonly identity?: Identity;
   /** Who may call. */
@@ -68,7 +77,11 @@ export function fakeExchange(options: ExchangeOptions = {}): TestExchange {
     httpVersion: options.httpVersion ?? '1.1',
     api: options.api ?? FAKE_API,
     route: options.route ?? FAKE_ROUTE,
-    client: { ip: options.clientIp ?? FAKE_CLIENT_IP, scheme: options.scheme ?? 'http' },
+    client: {
+      ip: options.clientIp ?? FAKE_CLIENT_IP,
+      scheme: options.scheme ?? 'http',
+      ...(options.certificate && { certificate: options.certificate }),
+    },
     request: new RequestState({
       method: options.method ?? 'GET',
       host: options.host ?? 'api.test',

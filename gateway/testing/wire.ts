@@ -62,7 +62,7 @@ export function fakeIncoming(options: RequestOptions): IncomingRequest {
     remoteAddress: options.clientIp ?? FAKE_CLIENT_IP,
     localPort: scheme === 'https' ? 443 : 80,
     upgrade: undefined,
-    isTls: scheme === 'https',
+    tls: scheme === 'https' ? { serverName: undefined, policyId: '', peer: undefined } : undefined,
   };
 }
 

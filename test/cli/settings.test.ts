@@ -81,14 +81,14 @@ describe('settings', () => {
     const environment = {
       SALLYPORT_WORKERS: '1',
       SALLYPORT_WORKER: '1',
-      SALLYPORT_PROXY_TLS_LISTEN: '0.0.0.0:8443',
+      SALLYPORT_PROXY_UDP_LISTEN: '0.0.0.0:8443',
       SALLYPORT_SERVICE_HOST: '10.0.0.1',
       SALLYPORT_PORT_8000_TCP_ADDR: '10.0.0.1',
       SALLYPORT_PORT: 'tcp://10.0.0.1:8000',
       PATH: '/bin',
     };
 
-    assert.deepEqual(findUnknownSettings(environment), ['SALLYPORT_WORKER', 'SALLYPORT_PROXY_TLS_LISTEN']);
+    assert.deepEqual(findUnknownSettings(environment), ['SALLYPORT_WORKER', 'SALLYPORT_PROXY_UDP_LISTEN']);
   });
 
   it('reads IPv6 addresses', () => {

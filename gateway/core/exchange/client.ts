@@ -1,7 +1,7 @@
 // Who the client is, and the headers by which upstreams learn it.
 // Must not believe anything a client says about itself unless the peer is a trusted proxy.
 import { BlockList, isIP } from 'node:net';
-import type { IncomingRequest } from '../ports.ts';
+import type { IncomingRequest, PeerCertificate } from '../ports.ts';
 import type { ExchangeState } from './exchange.ts';
 import type { RequestHead } from './headers.ts';
 
@@ -51,7 +51,7 @@ function plainAddress(address: string): string {
 /** Reads who the client is: the peer, or what trusted proxies in front of us say, from the right. */
 export function readClient(request: IncomingRequest, head: RequestHead, isTrusted: TrustTest): ClientFacts {
   const peer = plainAddress(request.remoteAddress);
-  const scheme = request.isTls ? 'https' : 'http';
+  const scheme = request.tls ? 'https' : 'http';
   const host = head.host ?? '';
   if (!isTrusted(peer)) return { ip: peer, scheme, forwardedFor: peer, forwardedHost: host, host };
 
@@ -97,6 +97,18 @@ export function writeOwnHeaders(lines: string[], exchange: ExchangeState, client
   if (consumer.customId !== undefined) lines.push('X-Consumer-Custom-Id', toFieldValue(consumer.customId));
   if (consumer.groups.length > 0) lines.push('X-Consumer-Groups', consumer.groups.join(', '));
   if (credential) lines.push('X-Credential-Id', credential.id);
+}
+
+/** Tells the upstream whose certificate was shown. @see RFC 9440 section 2 */
+export function writeClientCertificate(lines: string[], { chain, certificate }: PeerCertificate): void {
+  const [leaf] = chain;
+  if (leaf) lines.push('Client-Cert', `:${leaf.raw.toString('base64')}:`);
+  lines.push(
+    'X-Client-Cert-Subject',
+    toFieldValue(certificate.subject),
+    'X-Client-Cert-Fingerprint',
+    certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  );
 }
 
 // A custom id may hold any character; on the wire it must be one field value and nothing else.

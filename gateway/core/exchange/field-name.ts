@@ -79,7 +79,7 @@ export function isReserved(name: string): boolean {
 }
 
 function isIdentity(name: string): boolean {
-  return name.startsWith('x-consumer-') || name.startsWith('x-credential-') || IDENTITY.has(name);
+  return IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix)) || IDENTITY.has(name);
 }
 
 function isForwarded(name: string): boolean {
@@ -118,6 +118,9 @@ export const OWN_FIELDS: ReadonlySet<string> = new Set([
   'x-consumer-custom-id',
   'x-consumer-groups',
   'x-credential-id',
+  'client-cert',
+  'x-client-cert-fingerprint',
+  'x-client-cert-subject',
 ]);
 
 // Fields by which upstreams tell who calls and from where. Only the gateway, or a trusted proxy before it, may set them.
@@ -133,4 +136,6 @@ const FORWARDED = new Set([
   'x-rewrite-url',
   'x-real-ip',
 ]);
+// The last two: RFC 9440, and what is commonly used beside it.
+const IDENTITY_PREFIXES = ['x-consumer-', 'x-credential-', 'client-cert', 'x-client-cert'];
 const IDENTITY = new Set(['x-anonymous-consumer', 'x-authenticated-groups', 'x-authenticated-userid', 'x-userinfo']);

@@ -7,7 +7,7 @@ import type { TargetState } from '../upstream/balancer.ts';
 import type { ForwardRequest } from '../upstream/forward.ts';
 import { joinUpstreamTarget } from '../upstream/target-path.ts';
 import type { Destination } from '../upstream/upstreams.ts';
-import { type ClientFacts, writeOwnHeaders } from './client.ts';
+import { type ClientFacts, writeClientCertificate, writeOwnHeaders } from './client.ts';
 import type { ExchangeState } from './exchange.ts';
 import { OWN_FIELDS } from './field-name.ts';
 import { type Headers, readHost } from './headers.ts';
@@ -54,6 +54,8 @@ function headersFor(outbound: Outbound, host: string | undefined, target: Target
   const lines = ['Host', host ?? ((entry.api.preserveHost && client.host) || target.authority)];
   exchange.request.headers.writeTo(lines);
   writeOwnHeaders(lines, exchange, client, incoming.localPort);
+  const isTold = entry.api.clientCertificate?.forward === true && exchange.client.certificate !== undefined;
+  if (isTold && incoming.tls?.peer) writeClientCertificate(lines, incoming.tls.peer);
   return lines;
 }
 

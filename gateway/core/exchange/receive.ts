@@ -4,11 +4,13 @@
 import type { EngineContext, Lease } from '../engine.ts';
 import { GatewayError } from '../errors.ts';
 import type { Chain } from '../pipeline.ts';
+import type { ClientCertificate, Exchange } from '../plugin.ts';
 import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
 import type { MatchRequest } from '../routing/match.ts';
 import { readRequestTarget } from '../routing/path.ts';
 import { findRoute, type RouteEntry } from '../routing/router.ts';
 import { EMPTY_SNAPSHOT, findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
+import { findClientRefusal } from '../tls/client-certificate.ts';
 import { type ClientFacts, readClient } from './client.ts';
 import { ExchangeState, RequestState, type Tally } from './exchange.ts';
 import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
@@ -54,9 +56,12 @@ export function openRun(context: EngineContext, incoming: IncomingRequest, outgo
   const beganMs = ports.clock.monotonicMs();
   const lease = context.lease();
   const received = receive(incoming);
-  const { entry, chain, refusal } = route(lease.snapshot, incoming, received);
+  const { entry, chain, refusal: fault } = route(lease.snapshot, incoming, received);
+  const refusal = fault ?? (entry && judgeClient(context, lease.snapshot, incoming, { host: received.host, entry }));
+  // The client is to open another connection; this one would be as wrong the next time.
+  if (refusal?.code === 'MISDIRECTED_REQUEST') outgoing.closeAfter();
   const client = readClient(incoming, received.head, context.isTrusted);
-  const exchange = buildExchange({ context, incoming, received, entry, client });
+  const exchange = buildExchange({ context, incoming, received, entry, client, refusal });
   return new Run({ context, lease, incoming, outgoing, exchange, chain, client, beganMs, entry, refusal });
 }
 
@@ -117,14 +122,27 @@ function route(snapshot: Snapshot, incoming: IncomingRequest, received: Received
   return { entry: preflight.entry, chain: findRouteChain(snapshot, preflight.entry), refusal };
 }
 
+/** Judges by the certificate of the client, where the api wants to know it. */
+function judgeClient(
+  { ports }: EngineContext,
+  { clientPolicies }: Snapshot,
+  { tls }: IncomingRequest,
+  { host, entry }: { readonly host: string; readonly entry: RouteEntry },
+): GatewayError | undefined {
+  const policy = entry.api.clientCertificate;
+  if (policy === undefined) return undefined;
+  return findClientRefusal({ policy, policies: clientPolicies, tls, host, nowMs: ports.clock.wallMs() });
+}
+
 function buildExchange(parts: {
   readonly context: EngineContext;
   readonly incoming: IncomingRequest;
   readonly received: Received;
   readonly entry: RouteEntry | undefined;
   readonly client: ClientFacts;
+  readonly refusal: GatewayError | undefined;
 }): ExchangeState {
-  const { context, incoming, received, entry, client } = parts;
+  const { context, incoming, received, entry, client, refusal } = parts;
   const { ports } = context;
   const { body } = incoming;
   return new ExchangeState({
@@ -132,7 +150,7 @@ function buildExchange(parts: {
     httpVersion: incoming.httpVersion,
     api: entry ? { id: entry.api.id, name: entry.api.name } : NO_API,
     route: entry ? { id: entry.route.id, name: entry.route.name ?? entry.route.id } : NO_API,
-    client: { ip: client.ip, scheme: client.scheme },
+    client: toClient(client, refusal === undefined && entry ? findAccepted(incoming, entry) : undefined),
     request: new RequestState({
       method: incoming.method,
       host: received.host,
@@ -145,6 +163,16 @@ function buildExchange(parts: {
     consumers: ports.consumers,
     tally: newTally(ports.clock.wallMs()),
   });
+}
+
+function toClient({ ip, scheme }: ClientFacts, certificate: ClientCertificate | undefined): Exchange['client'] {
+  return certificate ? { ip, scheme, certificate } : { ip, scheme };
+}
+
+/** Gives the certificate of a client that was not refused; one that nobody judged is nobody's. */
+function findAccepted({ tls }: IncomingRequest, { api }: RouteEntry): ClientCertificate | undefined {
+  const wasJudged = api.clientCertificate !== undefined && api.clientCertificate.mode !== 'off';
+  return wasJudged ? tls?.peer?.certificate : undefined;
 }
 
 function newTally(startedAt: number): Tally {

@@ -44,10 +44,23 @@ function onOneLine(name: string | undefined): string {
   return (name ?? '').split('\n').join(', ');
 }
 
+/** Lists every alternative name as `type:value`, such as `DNS:a.example` or `URI:spiffe://a/b`. */
+export function listAltNames(leaf: X509Certificate): readonly string[] {
+  return readAltNames(leaf).map(([type, value]) => `${type}:${value}`);
+}
+
+function readAltNames(leaf: X509Certificate): readonly (readonly [type: string, value: string])[] {
+  return [...(leaf.subjectAltName ?? '').matchAll(ALT_NAME)].map(([, type = '', text = '']) => [
+    type,
+    // As it was in the certificate, NUL and commas included: what is compared with a name must not be cut. CVE-2025-66220.
+    text.startsWith('"') ? String(JSON.parse(text)) : text,
+  ]);
+}
+
 /** Lists the names that a certificate is for: DNS names in lower case, addresses as they stand in a URL. */
 export function listHosts(leaf: X509Certificate): readonly string[] {
   const hosts = new Set<string>();
-  for (const [, type = '', value = ''] of (leaf.subjectAltName ?? '').matchAll(ALT_NAME)) {
+  for (const [type, value] of readAltNames(leaf)) {
     const host = type === 'DNS' ? value.toLowerCase() : type === 'IP Address' ? toUrlHost(value) : '';
     if (HOST.test(host) && host.length <= 253) hosts.add(host);
   }

@@ -1,13 +1,14 @@
 // What the connections of one listener share.
 // Must not hold the state of any of them.
-import type { RequestHandler } from '../../core/ports.ts';
+import type { RequestHandler, TlsFacts } from '../../core/ports.ts';
 import type { Deadlines } from '../message/deadlines.ts';
 
 /** Is what is known of a client before it says anything in HTTP. */
 export interface ConnectionFacts {
   readonly remoteAddress: string;
   readonly localPort: number;
-  readonly isTls: boolean;
+  /** Undefined = in clear. */
+  readonly tls: TlsFacts | undefined;
 }
 
 /** Is what connections of one listener share. Times in milliseconds. */
@@ -19,7 +20,6 @@ export interface ConnectionOptions {
   readonly headerTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly bodyIdleMs: number;
-  readonly isTls: boolean;
   /** The listener drains: what is answered from now on is the last on its connection. */
   isDraining(): boolean;
 }

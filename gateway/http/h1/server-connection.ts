@@ -7,7 +7,7 @@ import type { Timed } from '../message/deadlines.ts';
 import { readAccepted } from '../message/shared-reads.ts';
 import { SocketTunnel } from '../message/socket-tunnel.ts';
 import { WatchedPause } from '../message/watched-pause.ts';
-import type { ConnectionOptions } from './connection-options.ts';
+import type { ConnectionFacts, ConnectionOptions } from './connection-options.ts';
 import { Linger } from './linger.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { toRefusal, writeRefusal } from './refusal.ts';
@@ -34,8 +34,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     if (!error) this.#finish();
   };
   readonly #options: ConnectionOptions;
-  readonly #remoteAddress: string;
-  readonly #localPort: number;
+  readonly #facts: ConnectionFacts;
   readonly #reader = new RequestReader();
   readonly #pause: WatchedPause;
   #response: ServerResponse | undefined;
@@ -48,13 +47,12 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   readonly #linger = new Linger();
   readonly #stalled: StalledClient;
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(socket: Socket, options: ConnectionOptions, facts: ConnectionFacts) {
     this.socket = socket;
     this.#options = options;
     this.#pause = new WatchedPause(socket, options.pauses);
     this.#stalled = new StalledClient(socket);
-    this.#remoteAddress = socket.remoteAddress ?? '';
-    this.#localPort = socket.localPort ?? 0;
+    this.#facts = facts;
     this.deadlineMs = performance.now() + options.headerTimeoutMs;
     options.deadlines.watch(this);
     readAccepted(socket, (bytes) => this.take(bytes));
@@ -167,7 +165,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   }
 
   #begin(head: RequestHead): void {
-    const { handler, isTls, bodyIdleMs } = this.#options;
+    const { handler, bodyIdleMs } = this.#options;
+    const { remoteAddress, localPort, tls } = this.#facts;
     this.#requests++;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     const response = new ServerResponse(this, head);
@@ -188,9 +187,9 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
         rawHeaders: head.rawHeaders,
         body: this.#body,
         upgrade: head.upgrade,
-        remoteAddress: this.#remoteAddress,
-        localPort: this.#localPort,
-        isTls,
+        remoteAddress,
+        localPort,
+        tls,
       },
       response,
     );

@@ -152,9 +152,9 @@ export class ServerSession implements Timed, StreamOwner {
     const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
     const body = hasBody ? new StreamBody(stream, this, head, this.#options.bodyIdleMs) : undefined;
     const response = new ServerStream(stream, this, { method, acceptsTrailers, body });
-    const { remoteAddress, localPort, isTls } = this.#facts;
+    const { remoteAddress, localPort, tls } = this.#facts;
     this.#options.handler(
-      { method, target, httpVersion: '2.0', rawHeaders, body, upgrade: undefined, remoteAddress, localPort, isTls },
+      { method, target, httpVersion: '2.0', rawHeaders, body, upgrade: undefined, remoteAddress, localPort, tls },
       response,
     );
   }

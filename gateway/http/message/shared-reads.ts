@@ -44,6 +44,9 @@ export function readAccepted(socket: Socket, read: LentReader): void {
     },
   });
   handle.useUserBuffer(shared);
+  // What came before, such as behind a PROXY header, would be lost: nobody hears `data` events.
+  const ahead: Buffer | null = socket.readableLength > 0 ? socket.read() : null;
+  if (ahead) process.nextTick(read, ahead);
   socket.resume();
 }
 

@@ -12,7 +12,8 @@ export type ToWorker =
   | UpdatePart
   | { readonly channel: 'commit'; readonly revision: number }
   | { readonly channel: 'discard'; readonly revision: number }
-  | { readonly channel: 'listen'; readonly port: number }
+  | { readonly channel: 'listen'; readonly port: number; readonly tlsPort?: number }
+  | { readonly channel: 'tickets'; readonly secret: string }
   | { readonly channel: 'drain' }
   | { readonly channel: 'reopen' }
   | { readonly channel: 'metrics'; readonly id: number }
@@ -24,13 +25,16 @@ export type ToKeeper =
   | { readonly channel: 'started' }
   | { readonly channel: 'prepared'; readonly revision: number; readonly problems: readonly Problem[] }
   | { readonly channel: 'committed'; readonly revision: number }
-  | { readonly channel: 'listening'; readonly host: string; readonly port: number }
-  | { readonly channel: 'failed'; readonly step: 'start' | 'listen'; readonly code: string; readonly message: string }
+  | { readonly channel: 'listening'; readonly port: number; readonly tlsPort?: number }
+  | { readonly channel: 'failed'; readonly step: FailedStep; readonly code: string; readonly message: string }
   | { readonly channel: 'ailing'; readonly reason: string }
   | { readonly channel: 'beat'; readonly loopDelayMs: number; readonly rssBytes: number }
   | { readonly channel: 'report'; readonly report: NodeReport }
   | { readonly channel: 'metrics'; readonly id: number; readonly family: FamilyData | null }
   | PartsMessage;
+
+/** Names what a worker could not do: start, or listen in clear or over TLS. */
+export type FailedStep = 'start' | 'proxy' | 'proxyTls';
 
 /** Belongs to a part of the node that speaks a language of its own: limits, or the credentials directory. */
 export type PartsMessage =

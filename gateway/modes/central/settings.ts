@@ -6,6 +6,8 @@ export interface NodeSettings {
   readonly nodeName: string;
   readonly version: string;
   readonly proxyListen: { readonly host: string; readonly port: number };
+  /** Undefined = not over TLS. */
+  readonly proxyTlsListen: { readonly host: string; readonly port: number } | undefined;
   readonly statusListen: { readonly host: string; readonly port: number };
   readonly dataDir: string;
   readonly workers: number;
@@ -14,6 +16,8 @@ export interface NodeSettings {
   readonly drainMs: number;
   readonly logLevel: string;
   readonly trustedProxies: readonly string[];
+  /** Who begins connections with a PROXY header. */
+  readonly proxyProtocolFrom: readonly string[];
   readonly pluginDirs: readonly string[];
   readonly maxConnections: number;
   /** 0 = no bound. */

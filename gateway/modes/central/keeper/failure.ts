@@ -1,8 +1,8 @@
 // Why a node could not start.
 // Must not be used once it serves: from then on troubles are logged and mended.
 
-/** Names what failed: listening as proxy or as status port, or starting a worker. */
-export type KeeperStep = 'proxy' | 'status' | 'start';
+/** Names what failed: listening as proxy, in clear or over TLS, or as status port, or starting a worker. */
+export type KeeperStep = 'proxy' | 'proxyTls' | 'status' | 'start';
 
 /** Ends the start of a node. `code` is the system's, such as EADDRINUSE. */
 export class KeeperFailure extends Error {

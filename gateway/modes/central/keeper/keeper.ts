@@ -20,7 +20,9 @@ import type { Member } from './member.ts';
 import { readNodeId } from './node-id.ts';
 import { Observer } from './observer.ts';
 import { type KeeperParts, openParts } from './parts.ts';
+import { ProxyPorts } from './proxy-ports.ts';
 import { Publisher, type RevisionRefusal } from './publisher.ts';
+import { createTicketSecret, type TicketSecret } from './ticket-secret.ts';
 
 export { KeeperFailure } from './failure.ts';
 
@@ -81,13 +83,14 @@ class NodeKeeper implements Keeper {
   #reportTimer: NodeJS.Timeout | undefined;
   #isUnconfigured = false;
   #isDraining = false;
-  #port: number;
-  #boundPort: number | undefined;
+  readonly #ports: ProxyPorts;
+  readonly #tickets: TicketSecret;
 
   constructor(options: KeeperOptions) {
     const { settings, databaseUrl } = options;
     this.#settings = settings;
-    this.#port = settings.proxyListen.port;
+    this.#ports = new ProxyPorts(settings);
+    this.#tickets = createTicketSecret((secret) => this.#fleet.tell({ channel: 'tickets', secret }));
     this.#log = createLog({ level: settings.logLevel, fields: { process: 'keeper' } });
     this.failed = this.#failure.promise;
     this.ready = Promise.race([this.failed, this.#serving.promise]);
@@ -95,7 +98,7 @@ class NodeKeeper implements Keeper {
       ...options,
       clock: this.#clock,
       log: this.#log,
-      send: (workerId, message) => this.#findMember(workerId)?.send(message),
+      send: (workerId, message) => this.#fleet.find(workerId)?.send(message),
     });
     this.#publisher = new Publisher({
       clock: this.#clock,
@@ -123,6 +126,7 @@ class NodeKeeper implements Keeper {
   async drain(): Promise<void> {
     this.#isDraining = true;
     clearInterval(this.#reportTimer);
+    this.#tickets.close();
     this.#log.debug('draining', { drainMs: this.#settings.drainMs });
     await this.#fleet.drain(this.#settings.drainMs + DRAIN_GRACE_MS);
     await this.#controlPlane?.close();
@@ -140,7 +144,7 @@ class NodeKeeper implements Keeper {
   }
 
   reopen(): void {
-    for (const member of this.#fleet.members) member.send({ channel: 'reopen' });
+    this.#fleet.tell({ channel: 'reopen' });
   }
 
   async #boot(databaseUrl: Promise<string>): Promise<void> {
@@ -209,12 +213,13 @@ class NodeKeeper implements Keeper {
         break;
       case 'started':
         member.state = 'waiting';
+        member.send({ channel: 'tickets', secret: this.#tickets.current });
         this.#publisher.join(member);
         // The first revision is compiled by all workers at once, not by the quickest alone.
         if (![...this.#fleet.members].some(({ state }) => state === 'booting')) this.#publisher.open();
         break;
       case 'listening':
-        this.#takeListening(member, message.port);
+        this.#takeListening(member, message);
         break;
       case 'failed':
         this.#takeFailure(member, message);
@@ -234,23 +239,22 @@ class NodeKeeper implements Keeper {
     }
   }
 
-  #takeListening(member: Member, port: number): void {
-    this.#boundPort = port;
+  #takeListening(member: Member, message: Extract<ToKeeper, { readonly channel: 'listening' }>): void {
+    this.#ports.take(message);
     if (member.state === 'opening') member.state = 'serving';
     this.#fleet.markServing(member);
     this.#log.debug('a worker serves', { slot: member.slot, workerPid: member.pid });
     this.#report();
-    const { proxyListen } = this.#settings;
     this.#serving.resolve({
-      proxy: toUrl(proxyListen.host, port),
+      ...this.#ports.listUrls(message),
       status: toUrl(this.#status?.host ?? '', this.#status?.port ?? 0),
     });
   }
 
   #takeFailure(member: Member, { step, code, message }: Extract<ToKeeper, { readonly channel: 'failed' }>): void {
-    if (this.#boundPort === undefined) {
-      this.#failure.reject(new KeeperFailure(step === 'listen' ? 'proxy' : 'start', code, message));
-    } else member.replace(`it cannot ${step}: ${message}`);
+    if (!this.#ports.isBound) {
+      this.#failure.reject(new KeeperFailure(step, code, message));
+    } else member.replace(`it cannot ${step === 'start' ? 'start' : 'listen'}: ${message}`);
   }
 
   #bury(member: Member): void {
@@ -258,8 +262,7 @@ class NodeKeeper implements Keeper {
     this.#publisher.open();
     this.#observer.forget(member);
     this.#parts.workerGone(member.worker.id);
-    // With the last worker the socket is closed; the next ones must find the same port, also when it was a free one.
-    if (this.#fleet.members.size === 0) this.#port = this.#boundPort ?? this.#port;
+    if (this.#fleet.members.size === 0) this.#ports.keep();
     if (!this.#isDraining) this.#report();
   }
 
@@ -268,7 +271,7 @@ class NodeKeeper implements Keeper {
     for (const member of this.#fleet.members) {
       if (member.state !== 'joined') continue;
       member.state = 'opening';
-      member.send({ channel: 'listen', port: this.#port });
+      member.send(this.#ports.order);
     }
   }
 
@@ -290,9 +293,5 @@ class NodeKeeper implements Keeper {
 
   #report(): void {
     this.#controlPlane?.report(this.#observer.buildStatus());
-  }
-
-  #findMember(workerId: number): Member | undefined {
-    return [...this.#fleet.members].find((member) => member.worker.id === workerId);
   }
 }

@@ -5,17 +5,21 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityProblem } from '../../../core/check.ts';
 import { createEngine, type Engine, type Prepared } from '../../../core/engine.ts';
 import type { Problem } from '../../../core/errors.ts';
+import { buildTrustTest } from '../../../core/exchange/client.ts';
 import type { Change, Update } from '../../../core/model.ts';
 import type { Listener } from '../../../core/ports.ts';
-import { createListener } from '../../../http/listener.ts';
+import { createListener, type ListenerOptions } from '../../../http/listener.ts';
+import { createSecureFront, type SecureFront } from '../../../http/tls/secure-front.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
 import { startLoopMeter } from '../../../ops/loop-delay.ts';
-import { LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
+import { type FailedStep, LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
 import { buildReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
 import { listPluginFamilies } from './plugin-metrics.ts';
 import { createWorkerPorts, type WorkerPorts } from './ports.ts';
 
+/** Protocols offered over TLS. */
+const ALPN = ['h2', 'http/1.1'];
 const BEAT_INTERVAL_MS = 1_000;
 /** Plugin costs and target health change slowly and are read by people. */
 const REPORT_INTERVAL_BEATS = 3;
@@ -59,8 +63,9 @@ export function runWorker(): void {
 async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerProcess> {
   const ports = createWorkerPorts(settings, send);
   const plugins = await loadPlugins([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
-  const engine = createEngine({ ports, plugins, trustedProxies: settings.trustedProxies });
-  const started = new WorkerProcess({ settings, ports, engine, send });
+  const front = createSecureFront({ alpn: ALPN, metrics: ports.metrics });
+  const engine = createEngine({ ports, plugins, trustedProxies: settings.trustedProxies, wire: front.hosts });
+  const started = new WorkerProcess({ settings, ports, engine, front, send });
   // What a plugin throws where nobody catches it, such as in a timer, may have left this process half broken: it goes on
   // serving only until another has taken its place.
   const ail = (what: string) => (error: unknown) => {
@@ -85,10 +90,21 @@ interface WorkerParts {
   readonly settings: NodeSettings;
   readonly ports: WorkerPorts;
   readonly engine: Engine;
+  readonly front: SecureFront;
   readonly send: Send;
 }
 
-/** Owns listener and engine, and does what the keeper says. */
+/** Says which listener could not be opened. */
+class ListenFailure extends Error {
+  readonly step: FailedStep;
+
+  constructor(step: FailedStep, cause: unknown) {
+    super('cannot listen', { cause });
+    this.step = step;
+  }
+}
+
+/** Owns listeners and engine, and does what the keeper says. */
 class WorkerProcess {
   readonly #parts: WorkerParts;
   readonly #beat: NodeJS.Timeout;
@@ -96,7 +112,7 @@ class WorkerProcess {
   #beats = 0;
   #changes: Change[] = [];
   #prepared: Prepared | undefined;
-  #listener: Listener | undefined;
+  readonly #listeners: Listener[] = [];
   #isDraining = false;
 
   constructor(parts: WorkerParts) {
@@ -118,7 +134,10 @@ class WorkerProcess {
         this.#prepared = undefined;
         break;
       case 'listen':
-        this.#listen(message.port).catch((error: unknown) => this.#failListen(error));
+        this.#listen(message);
+        break;
+      case 'tickets':
+        this.#parts.front.hosts.setTicketSecret(Buffer.from(message.secret, 'base64'));
         break;
       case 'drain':
         this.drain();
@@ -150,15 +169,16 @@ class WorkerProcess {
   }
 
   async #finish(): Promise<void> {
-    const { settings, engine, ports } = this.#parts;
-    const listener = this.#listener;
-    if (listener !== undefined) {
+    const { settings, engine, front, ports } = this.#parts;
+    const listeners = this.#listeners;
+    if (listeners.length > 0) {
       const deadline = setTimeout(() => {
         ports.log.warn('requests were cut off: the drain time is over', { drainMs: settings.drainMs });
-        listener.close().catch(() => undefined);
+        for (const listener of listeners) listener.close().catch(() => undefined);
       }, settings.drainMs);
-      await listener.drain().finally(() => clearTimeout(deadline));
+      await Promise.all(listeners.map((listener) => listener.drain())).finally(() => clearTimeout(deadline));
     }
+    front.close();
     await engine.close();
     // The last counts, so that the sums of the node miss nothing.
     await this.#sendMetrics(LAST_METRICS);
@@ -195,23 +215,48 @@ class WorkerProcess {
     this.#parts.send({ channel: 'committed', revision });
   }
 
-  async #listen(port: number): Promise<void> {
-    const { settings, engine, send } = this.#parts;
-    if (this.#listener !== undefined || this.#isDraining) return;
-    const { maxConnections, maxConnectionsPerIp, headersTimeoutMs, keepAliveMs } = settings;
-    this.#listener = createListener({
-      host: settings.proxyListen.host,
-      port,
-      limits: { maxConnections, maxConnectionsPerIp, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
-      handler: engine.handle,
+  #listen(order: Extract<ToWorker, { readonly channel: 'listen' }>): void {
+    if (this.#listeners.length > 0 || this.#isDraining) return;
+    this.#openListeners(order).catch((error: unknown) => {
+      const { step, cause } = error instanceof ListenFailure ? error : new ListenFailure('proxy', error);
+      const message = cause instanceof Error ? cause.message : String(cause);
+      this.#parts.send({ channel: 'failed', step, code: codeOf(cause), message });
     });
-    const address = await this.#listener.listen();
-    send({ channel: 'listening', ...address });
   }
 
-  #failListen(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    this.#parts.send({ channel: 'failed', step: 'listen', code: codeOf(error), message });
+  /** In the same order in every worker: node:cluster gives the free ports of a node by it. */
+  async #openListeners({ port, tlsPort }: Extract<ToWorker, { readonly channel: 'listen' }>): Promise<void> {
+    const { settings, front, send } = this.#parts;
+    const plain = await this.#open('proxy', { host: settings.proxyListen.host, port });
+    if (tlsPort === undefined || settings.proxyTlsListen === undefined) {
+      send({ channel: 'listening', port: plain });
+      return;
+    }
+    const { host } = settings.proxyTlsListen;
+    const { handshakes } = front;
+    send({
+      channel: 'listening',
+      port: plain,
+      tlsPort: await this.#open('proxyTls', { host, port: tlsPort, handshakes }),
+    });
+  }
+
+  async #open(step: FailedStep, where: Pick<ListenerOptions, 'host' | 'port' | 'handshakes'>): Promise<number> {
+    const { settings, engine } = this.#parts;
+    const { maxConnections, maxConnectionsPerIp, headersTimeoutMs, keepAliveMs, proxyProtocolFrom } = settings;
+    const listener = createListener({
+      ...where,
+      limits: { maxConnections, maxConnectionsPerIp, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
+      handler: engine.handle,
+      ...(proxyProtocolFrom.length === 0 ? {} : { speaksForOthers: buildTrustTest(proxyProtocolFrom) }),
+    });
+    this.#listeners.push(listener);
+    try {
+      const { port } = await listener.listen();
+      return port;
+    } catch (error) {
+      throw new ListenFailure(step, error);
+    }
   }
 
   #sendBeat(): void {
