@@ -34,6 +34,8 @@ export class Pool<Connection extends Pooled> {
   readonly #all = new Set<Connection>();
   readonly #waiting: Borrower<Connection>[] = [];
   #fewestIdle = 0;
+  /** Idle connections are about to be lent to those who wait. */
+  #isServing = false;
 
   constructor(open: () => Connection, limits: PoolLimits) {
     this.#open = open;
@@ -48,21 +50,26 @@ export class Pool<Connection extends Pooled> {
   /** Lends a connection, now or when one is free. Gives false when too many wait already. */
   borrow(borrower: Borrower<Connection>): boolean {
     if (borrower.wantsFresh) this.#makeRoom();
-    else if (this.#lendIdle(borrower)) return true;
+    else if (this.#waiting.length === 0 && this.#lendIdle(borrower)) return true;
     if (this.#all.size < this.#limits.maxConnections) {
       this.#lendNew(borrower);
       return true;
     }
-    if (this.#waiting.length >= this.#limits.maxWaiting) return false;
+    if (this.#waiting.length >= this.#limits.maxWaiting && !this.#forgetGone()) return false;
     this.#waiting.push(borrower);
     return true;
   }
 
-  /** Takes a connection back that may carry another request, and lends it to whoever waits longest. */
+  /** Takes a connection back that may carry another request; whoever waits longest gets it. */
   giveBack(connection: Connection): void {
-    const next = this.#nextWaiting();
-    if (next) next.use(connection);
-    else this.#idle.push(connection);
+    this.#idle.push(connection);
+    if (this.#waiting.length === 0 || this.#isServing) return;
+    this.#isServing = true;
+    // Not in this turn: more bytes may stand behind the response, and would be taken for the answer to the next request.
+    setImmediate(() => {
+      this.#isServing = false;
+      this.#serve();
+    });
   }
 
   /** Forgets a connection that has closed; whoever waits gets a new one in its place. */
@@ -90,6 +97,25 @@ export class Pool<Connection extends Pooled> {
   close(): void {
     this.#waiting.length = 0;
     for (const connection of [...this.#all]) connection.close();
+  }
+
+  #serve(): void {
+    while (this.#idle.length > 0) {
+      const next = this.#nextWaiting();
+      if (!next) return;
+      if (this.#lendIdle(next)) continue;
+      // Every idle one was too old, and in its place another may have got a new one already.
+      if (this.#all.size < this.#limits.maxConnections) this.#lendNew(next);
+      else this.#waiting.unshift(next);
+    }
+  }
+
+  /** Makes room among those who wait; gives false when none of them has given up. */
+  #forgetGone(): boolean {
+    const left = this.#waiting.filter(({ isOver }) => !isOver);
+    if (left.length === this.#waiting.length) return false;
+    this.#waiting.splice(0, this.#waiting.length, ...left);
+    return true;
   }
 
   #lendIdle(borrower: Borrower<Connection>): boolean {
