@@ -46,7 +46,8 @@ export function readRequestHead(text: string): RequestHead {
   const hasBody = facts.isChunked || (facts.length ?? 0) > 0;
   const upgrade = readUpgrade(facts, version);
   if (upgrade !== undefined && hasBody) throw new MalformedMessage('a request to switch protocols has a body');
-  const isKeptAlive = version === '1.1' ? !isConnectionOption(facts, 'close') : isConnectionOption(facts, 'keep-alive');
+  const isKeptAlive =
+    !isConnectionOption(facts, 'close') && (version === '1.1' || isConnectionOption(facts, 'keep-alive'));
   return { method, target, version, rawHeaders, facts, hasBody, isKeptAlive, expectsContinue, upgrade };
 }
 

@@ -43,6 +43,8 @@ export class ServerResponse implements OutgoingResponse {
   #head = '';
   #framing: BodyFraming = 'none';
   #length: number | undefined;
+  /** Bytes of the body that are still to be written, when there is a length. */
+  #left = 0;
   #hasEnded = false;
   #whenClosed: ((isComplete: boolean) => void) | undefined;
   #whenDrained: (() => void) | undefined;
@@ -63,6 +65,7 @@ export class ServerResponse implements OutgoingResponse {
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
     this.hasHead = true;
     this.#length = bodyLength;
+    this.#left = bodyLength ?? 0;
     this.#framing = this.#findFraming(status, bodyLength);
     if (this.#framing === 'until-close' || this.#connection.isClosing) this.isLast = true;
     let head = statusLine(status);
@@ -87,6 +90,7 @@ export class ServerResponse implements OutgoingResponse {
   write(chunk: Uint8Array): boolean {
     const { socket } = this.#connection;
     if (this.#framing === 'none' || chunk.length === 0 || !socket.writable) return true;
+    this.#left -= chunk.length;
     const head = this.#head;
     this.#head = '';
     if (head !== '' && chunk.length === this.#length && chunk.length <= MAX_JOINED_BYTES) {
@@ -107,6 +111,11 @@ export class ServerResponse implements OutgoingResponse {
   end(trailers?: readonly string[]): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    // More or less than was said: what follows would be read as part of this body, or the other way round.
+    if (this.#framing === 'length' && this.#left !== 0) {
+      this.abort();
+      return;
+    }
     const { socket, written } = this.#connection;
     let rest = this.#head;
     this.#head = '';
