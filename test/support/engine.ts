@@ -148,9 +148,9 @@ export interface RawClient {
   closed(): Promise<{ readonly text: string; readonly hadReset: boolean }>;
 }
 
-/** Connects to a port without speaking HTTP. */
-export async function openRaw(port: number): Promise<RawClient> {
-  const socket = connect(port, '127.0.0.1');
+/** Connects to a port without speaking HTTP. `isHalfOpen`: it goes on when the peer ends. */
+export async function openRaw(port: number, isHalfOpen = false): Promise<RawClient> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   let received = '';
   let hadReset = false;
   let isClosed = false;
@@ -159,7 +159,11 @@ export async function openRaw(port: number): Promise<RawClient> {
     socket.emit('progress');
   });
   socket.on('error', (error: NodeJS.ErrnoException) => {
-    hadReset ||= error.code === 'ECONNRESET';
+    hadReset ||= error.code === 'ECONNRESET' || error.code === 'EPIPE';
+  });
+  socket.on('end', () => {
+    // A reset right behind bytes looks like an end; to write nothing tells.
+    if (!isHalfOpen) socket.write('', () => socket.end());
   });
   socket.on('close', () => {
     isClosed = true;

@@ -8,6 +8,8 @@ import { TLSSocket } from 'node:tls';
  * message. TLS has its own mark of an orderly end, which is not sent.
  */
 export function breakSocket(socket: Socket): void {
-  if (socket instanceof TLSSocket) socket.destroy();
+  // In the moment between `end` and its taking effect Node can neither reset a socket nor close it any more.
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  if (isEnding || socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();
 }

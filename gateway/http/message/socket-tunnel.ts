@@ -3,6 +3,10 @@
 import type { Socket } from 'node:net';
 import type { BodySink, Tunnel } from '../../core/ports.ts';
 import { breakSocket } from './break-socket.ts';
+import { checkEnd } from './orderly-end.ts';
+
+/** Most bytes that are kept before somebody listens. */
+const MAX_HELD_BYTES = 64 * 1024;
 
 /** Is what a tunnel tells the connection that it took over. */
 export interface TunnelEvents {
@@ -17,7 +21,9 @@ export class SocketTunnel implements Tunnel {
   #sink: BodySink | undefined;
   /** What came before somebody listened. */
   #held: Buffer[] = [];
+  #heldBytes = 0;
   #hasPeerEnded = false;
+  #hasEnded = false;
 
   constructor(socket: Socket, events: TunnelEvents) {
     this.#socket = socket;
@@ -26,10 +32,12 @@ export class SocketTunnel implements Tunnel {
 
   start(sink: BodySink): void {
     this.#sink = sink;
-    for (const bytes of this.#held.splice(0)) this.#pass(sink, bytes);
+    let mayGoOn = true;
+    for (const bytes of this.#held.splice(0)) mayGoOn = sink.write(bytes);
     if (this.#hasPeerEnded) sink.end();
     else if (this.#socket.destroyed) sink.fail(new Error('the connection closed'));
-    else this.#socket.resume();
+    else if (mayGoOn) this.#socket.resume();
+    else this.#socket.pause();
   }
 
   pause(): void {
@@ -52,7 +60,10 @@ export class SocketTunnel implements Tunnel {
   }
 
   end(): void {
-    this.#socket.end();
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    // Not before everything is written: an ending socket cannot be reset, and would look whole when the other side breaks.
+    this.#socket.write('', 'latin1', () => this.#socket.end());
   }
 
   abort(): void {
@@ -64,22 +75,30 @@ export class SocketTunnel implements Tunnel {
     if (lent.length === 0) return;
     const bytes = Buffer.from(lent);
     this.#events.onActivity();
-    if (this.#sink) this.#pass(this.#sink, bytes);
-    else this.#held.push(bytes);
-  }
-
-  #pass(sink: BodySink, bytes: Buffer): void {
-    if (!sink.write(bytes)) this.#socket.pause();
+    if (this.#sink) {
+      if (!this.#sink.write(bytes)) this.#socket.pause();
+      return;
+    }
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > MAX_HELD_BYTES) this.#socket.pause();
   }
 
   /** Hears that the peer closed its half. */
   takeEnd(): void {
-    this.#hasPeerEnded = true;
-    this.#sink?.end();
+    checkEnd(this.#socket, (reset) => {
+      if (reset) {
+        this.#socket.destroy(reset);
+        return;
+      }
+      this.#hasPeerEnded = true;
+      this.#sink?.end();
+    });
   }
 
   /** Hears that the connection is gone. */
   takeClose(): void {
-    if (!this.#hasPeerEnded) this.#sink?.fail(new Error('the connection closed'));
+    // After both halves were closed nothing is lost; else what the other side still says would get nowhere.
+    if (!this.#hasPeerEnded || !this.#hasEnded) this.#sink?.fail(new Error('the connection closed'));
   }
 }

@@ -3,6 +3,7 @@
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TargetAddress } from '../../core/ports.ts';
+import { checkEnd } from '../message/orderly-end.ts';
 import { connectReading, type LentReader } from '../message/shared-reads.ts';
 import type { SocketTunnel } from '../message/socket-tunnel.ts';
 import { findTargetContext } from '../tls/target-context.ts';
@@ -113,9 +114,15 @@ export class Connection implements Pooled {
       this.#tunnel.takeEnd();
       return;
     }
-    this.#call?.onPeerEnd();
-    // A target that closes its half says no more: what it owed will not come.
-    this.#fail(new Error('the target closed the connection'));
+    if (!this.#call) {
+      this.close();
+      return;
+    }
+    checkEnd(this.socket, (reset) => {
+      if (!reset) this.#call?.onPeerEnd();
+      // A target that closes its half says no more: what it owed will not come.
+      this.#fail(reset ?? new Error('the target closed the connection'));
+    });
   }
 
   #read(bytes: Buffer): void {

@@ -108,6 +108,25 @@ describe('an upstream', () => {
     assert.equal((await raw.closed()).hadReset, true);
   });
 
+  it('that breaks off behind any byte of a body without a length is never taken for whole', async () => {
+    const whole = 'HTTP/1.1 200 OK\r\n\r\nhello';
+    const origin = await startByPath((socket, path) => {
+      const cut = Number(path.slice(3));
+      socket.write(whole.slice(0, cut), () => (path.startsWith('/e/') ? socket.end() : socket.resetAndDestroy()));
+    });
+    const gateway = await stage.publish(origin.url, { api: { retries: { attempts: 0 } } });
+
+    for (let cut = whole.indexOf('hello'); cut <= whole.length; cut++) {
+      const ended = await get(gateway, `/e/${cut}`);
+      const reset = await get(gateway, `/r/${cut}`);
+
+      const size = cut - whole.indexOf('hello');
+      const expected = size === 0 ? '' : `${size}\r\n${whole.slice(-5, whole.length - 5 + size)}\r\n`;
+      assert.equal(ended.slice(ended.indexOf('\r\n\r\n') + 4), `${expected}0\r\n\r\n`);
+      assert.match(reset, /^reset$|^HTTP\/1\.1 502 /, `reset after ${cut} bytes`);
+    }
+  });
+
   for (const [what, [bytes, status, body]] of Object.entries(ODD)) {
     it(`that sends ${what} gives ${status}, and the next response is its own`, async () => {
       const origin = await startByPath((socket, path) => {

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
 import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
+import { until } from '../../support/until.ts';
 
 const ASK =
   'GET /chat HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
@@ -108,8 +109,7 @@ describe('an upgrade', () => {
   });
 
   it('closes one half when the other side closed it, and goes on with the other', async () => {
-    const raw = await openRaw(gateway.port);
-    raw.socket.allowHalfOpen = true;
+    const raw = await openRaw(gateway.port, true);
     raw.write(ASK);
     await raw.waitFor(/early$/);
     const [target] = origin.connections;
@@ -170,5 +170,59 @@ describe('an upgrade', () => {
     raw.socket.destroy();
 
     await drained;
+  });
+
+  it('breaks the client side also when the target broke off behind its own end', async () => {
+    const raw = await openRaw(gateway.port, true);
+    raw.write(ASK);
+    await raw.waitFor(/early$/);
+    const [target] = origin.connections;
+    assert.ok(target);
+
+    const ended = once(raw.socket, 'end');
+    target.end();
+    await ended;
+    target.resetAndDestroy();
+    // Who writes learns it.
+    const talk = setInterval(() => raw.write('x'), 5);
+    await raw.closed();
+    clearInterval(talk);
+    const drained = gateway.drain();
+
+    await drained;
+  });
+
+  it('keeps little of what the target says while a plugin has not agreed yet', async () => {
+    let agree: (() => void) | undefined;
+    const wait = makePlugin(
+      'wait',
+      {
+        onResponse: () =>
+          new Promise<void>((resolve) => {
+            agree = resolve;
+          }),
+      },
+      { timeoutMs: 10_000 },
+    );
+    await gateway.close();
+    gateway = await startGateway({ plugins: [wait] });
+    await publish({ bindings: [makeBinding({ plugin: 'wait' })] });
+    const flood = 'x'.repeat(16 * 1024 * 1024);
+    onData = (socket) => {
+      socket.write(SWITCH);
+      socket.write(flood);
+    };
+    const raw = await openRaw(gateway.port);
+
+    raw.write(ASK);
+    await until(() => agree !== undefined);
+    // What the buffers of the system on both sides hold is gone soon; the rest must stay with the target.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const left = origin.connections[0]?.writableLength ?? 0;
+    agree?.();
+    await raw.waitFor(/x{1000}/);
+
+    assert.ok(left > 4 * 1024 * 1024, `only ${left} bytes are left with the target`);
+    raw.socket.destroy();
   });
 });
