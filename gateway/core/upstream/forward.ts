@@ -68,7 +68,7 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'invalid-response': 'the upstream sent something that is not a valid HTTP response',
   'request-aborted': 'the request body broke off',
   'invalid-request': 'the request could not be written',
-  overloaded: 'too many requests wait for the upstream',
+  overloaded: 'no connection to the upstream is free',
 };
 
 // RFC 9110 section 9.2.2.

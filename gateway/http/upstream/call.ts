@@ -34,6 +34,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   #trailers: readonly string[] | undefined;
   #tunnel: SocketTunnel | undefined;
   #isSent = false;
+  /** The client owes bytes of its body. */
+  #isClientsTurn = false;
   #isPaused = false;
   #hasEnded = false;
 
@@ -56,7 +58,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   resume(): void {
     if (this.isOver || !this.#isPaused) return;
     this.#isPaused = false;
-    this.deadlineMs = this.#within(this.#request.idleMs);
+    this.#wait();
     this.#connection?.socket.resume();
   }
 
@@ -77,14 +79,16 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   }
 
   onProgress(isClientsTurn: boolean): void {
-    if (this.isOver || this.#head) return;
-    // While the client owes bytes the target is not to blame for the silence; the body's own time-out bounds it.
-    this.deadlineMs = this.#within(isClientsTurn ? Number.POSITIVE_INFINITY : this.#request.idleMs);
+    this.#isClientsTurn = isClientsTurn;
+    if (!this.isOver) this.#wait();
   }
 
   onSent(): void {
     this.#isSent = true;
-    if (!this.#head && !this.isOver) this.deadlineMs = this.#within(this.#request.responseMs);
+    this.#isClientsTurn = false;
+    if (this.isOver) return;
+    if (this.#head) this.#wait();
+    else this.deadlineMs = this.#within(this.#request.responseMs);
   }
 
   onBodyFailed(error: Error): void {
@@ -112,18 +116,17 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   onHead(head: ResponseHead): void {
     this.#head = head;
-    this.deadlineMs = this.#within(this.#request.idleMs);
+    this.#wait();
     if (!this.isOver) this.#handler.onHead(head.status, head.rawHeaders);
   }
 
   onBody(bytes: Buffer): void {
     if (this.isOver) return;
-    this.deadlineMs = this.#within(this.#request.idleMs);
+    this.#wait();
     // The bytes are lent by the connection, and whoever gets them may keep them.
     if (this.#handler.onChunk(Buffer.from(bytes)) || this.isOver || this.#isPaused) return;
     this.#isPaused = true;
-    // Whoever does not read must not blame the target for the silence.
-    this.deadlineMs = this.#within(Number.POSITIVE_INFINITY);
+    this.#wait();
     this.#connection?.socket.pause();
   }
 
@@ -141,7 +144,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     if (this.isOver) return;
     // The tunnel's sink has heard it.
     if (this.#tunnel) this.#finish();
-    else if (!this.#connection?.isOpen) this.#fail('connect-failed', error);
+    else if (!this.#connection?.isOpen) this.#fail(isShortage(error) ? 'overloaded' : 'connect-failed', error);
     else if (this.#head || this.#reader.hasBegun) this.#fail('broken-response', error);
     else this.#fail('reset-before-response', error);
   }
@@ -183,6 +186,13 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#handler.onUpgrade(head.rawHeaders, tunnel);
   }
 
+  /** Waits for the target, unless it waits for us or for the client: then its silence is not its fault. */
+  #wait(): void {
+    // A client's body and a client's reading have time-outs of their own.
+    const isTargetsTurn = !this.#isPaused && !this.#isClientsTurn;
+    this.deadlineMs = this.#within(isTargetsTurn ? this.#request.idleMs : Number.POSITIVE_INFINITY);
+  }
+
   /** Gives the deadline that is so far away, or that of the whole try when it comes first. */
   #within(ms: number): number {
     const deadlineMs = performance.now() + ms;
@@ -204,4 +214,11 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#connection = undefined;
     return connection;
   }
+}
+
+// What this machine has run out of says nothing about the target.
+const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN']);
+
+function isShortage(error: NodeJS.ErrnoException): boolean {
+  return SHORTAGES.has(error.code);
 }

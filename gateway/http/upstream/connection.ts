@@ -8,6 +8,7 @@ import { connectReading, type LentReader } from '../message/shared-reads.ts';
 import type { SocketTunnel } from '../message/socket-tunnel.ts';
 import { findTargetContext } from '../tls/target-context.ts';
 import type { Call } from './call.ts';
+import { hearLastWords } from './last-words.ts';
 import type { Pooled } from './pool.ts';
 
 /** How long an idle connection is kept, unless the target says less. */
@@ -41,6 +42,7 @@ export class Connection implements Pooled {
   constructor(address: TargetAddress, lookup: LookupFunction, events: ConnectionEvents) {
     this.#events = events;
     this.socket = open(address, lookup, (bytes) => this.#read(bytes));
+    hearLastWords(this.socket);
     this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
     this.socket.on('end', () => this.#ended());
     this.socket.on('error', (error) => this.#fail(error));

@@ -87,7 +87,7 @@ class BodySending implements Sending, BodySink {
 
   proceed(): void {
     clearTimeout(this.#timer);
-    if (this.#hasBegun || this.#socket.destroyed) return;
+    if (this.#hasBegun || !this.#socket.writable) return;
     this.#hasBegun = true;
     this.#socket.on('drain', this.#onDrain);
     this.#events.onProgress(true);
@@ -96,7 +96,8 @@ class BodySending implements Sending, BodySink {
 
   write(chunk: Uint8Array): boolean {
     const socket = this.#socket;
-    if (socket.destroyed || chunk.length === 0) return true;
+    // Nobody takes it any more: the answer came already, or is looked for.
+    if (!socket.writable || chunk.length === 0) return true;
     this.#sent += chunk.length;
     const mayGoOn = this.#body.length === undefined ? writeChunk(socket, chunk) : socket.write(chunk);
     this.#events.onProgress(mayGoOn);
@@ -106,7 +107,7 @@ class BodySending implements Sending, BodySink {
   end(trailers?: readonly string[]): void {
     const { length } = this.#body;
     this.#socket.off('drain', this.#onDrain);
-    if (this.#socket.destroyed) return;
+    if (!this.#socket.writable) return;
     if (length === undefined) this.#socket.write(writeLastChunk(trailers), 'latin1');
     // Fewer bytes than announced would leave the target waiting, and what comes next would be taken for them.
     if (length !== undefined && this.#sent !== length) {
