@@ -73,7 +73,9 @@ function readField(facts: MessageFacts, name: string, value: string): void {
       facts.isChunked = true;
       break;
     case 'connection':
-      for (const token of value.split(',')) facts.connection += `${token.trim().toLowerCase()},`;
+      // Nearly always one token.
+      if (value.includes(',')) for (const token of value.split(',')) addConnectionOption(facts, token.trim());
+      else addConnectionOption(facts, value);
       break;
     case 'upgrade':
       facts.upgrade = facts.upgrade === undefined ? value : `${facts.upgrade}, ${value}`;
@@ -94,6 +96,10 @@ function readField(facts: MessageFacts, name: string, value: string): void {
     default:
       break;
   }
+}
+
+function addConnectionOption(facts: MessageFacts, token: string): void {
+  facts.connection += `${token.toLowerCase()},`;
 }
 
 /** Says whether Connection names a token, given in lower case. @see RFC 9110 section 7.6.1 */
