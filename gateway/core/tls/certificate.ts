@@ -40,6 +40,19 @@ export function describeCertificate(leaf: X509Certificate): CertificateFacts {
   };
 }
 
+// Entities are immutable, and reading one for every look at the metrics would cost.
+const ends = new WeakMap<Certificate, number>();
+
+/** Gives when a certificate or any issuer that is sent with it ends, in milliseconds since the Unix epoch. */
+export function findEndMs(certificate: Certificate): number {
+  const known = ends.get(certificate);
+  if (known !== undefined) return known;
+  const read = readCertificates(certificate.certificate, MAX_CHAIN);
+  const endMs = read.ok ? Math.min(...read.certificates.map(({ validTo }) => Date.parse(validTo))) : 0;
+  ends.set(certificate, endMs);
+  return endMs;
+}
+
 function onOneLine(name: string | undefined): string {
   return (name ?? '').split('\n').join(', ');
 }

@@ -1,5 +1,7 @@
 // What a keeper tells about its node as metrics: revisions, workers, memory, event loops.
 // Must not ask anybody: it gets facts and gives families.
+import type { Certificate } from '../../../core/model.ts';
+import { findEndMs } from '../../../core/tls/certificate.ts';
 import type { FamilyData, SeriesData } from '../../../ops/metrics.ts';
 
 /** Is what there is to tell of a node. */
@@ -12,6 +14,7 @@ export interface NodeFacts {
   readonly workerDeaths: number;
   readonly workersServing: number;
   readonly isFromDisk: boolean;
+  readonly certificates: Iterable<Certificate>;
   readonly processes: readonly { readonly name: string; readonly loopDelayMs: number; readonly rssBytes: number }[];
 }
 
@@ -42,6 +45,12 @@ export function listNodeFamilies(facts: NodeFacts): readonly FamilyData[] {
       [{ labels: [], value: facts.isFromDisk ? 1 : 0 }],
     ),
     counter('sallyport_snapshot_rejected_total', 'Revisions refused.', facts.rejectedSnapshots),
+    gauge(
+      'sallyport_certificate_not_after_seconds',
+      'Unix time at which a certificate, or an issuer sent with it, ends; the soonest.',
+      ['certificate'],
+      listEnds(facts.certificates),
+    ),
     gauge('sallyport_workers', 'Workers that serve.', [], [{ labels: [], value: facts.workersServing }]),
     counter('sallyport_worker_deaths_total', 'Workers that ended unasked.', facts.workerDeaths),
     gauge(
@@ -57,6 +66,15 @@ export function listNodeFamilies(facts: NodeFacts): readonly FamilyData[] {
       processes(({ rssBytes }) => rssBytes),
     ),
   ];
+}
+
+/** Most certificates that are shown; those that end first are the ones to watch. */
+const MAX_ENDS = 1_000;
+
+function listEnds(certificates: Iterable<Certificate>): readonly SeriesData[] {
+  const ends = Array.from(certificates, (one) => ({ name: one.name, endMs: findEndMs(one) }));
+  ends.sort((a, b) => a.endMs - b.endMs);
+  return ends.slice(0, MAX_ENDS).map(({ name, endMs }) => ({ labels: [name], value: endMs / 1_000 }));
 }
 
 function gauge(name: string, help: string, labelNames: readonly string[], series: readonly SeriesData[]): FamilyData {

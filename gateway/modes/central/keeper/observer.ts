@@ -105,6 +105,7 @@ export class Observer {
       workerDeaths: fleet.deaths,
       workersServing: serving.length,
       isFromDisk: this.source === 'disk',
+      certificates: this.#options.publisher.document?.certificates.values() ?? [],
       processes: [
         { name: 'keeper', loopDelayMs: this.#loopMeter.read(), rssBytes: process.memoryUsage.rss() },
         ...serving.map(({ slot, loopDelayMs, rssBytes }) => ({ name: `worker-${slot}`, loopDelayMs, rssBytes })),

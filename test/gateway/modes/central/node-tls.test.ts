@@ -81,6 +81,7 @@ describe('node with TLS', function () {
 
     assert.equal(reused.length, CONNECTIONS);
     assert.match(metrics, /^sallyport_tls_handshakes_total\{result="ok"\} 21$/m);
+    assert.match(metrics, /^sallyport_certificate_not_after_seconds\{certificate="one"\} \d{10}$/m);
   });
 
   it('keeps keys sealed on disk, and serves from there while the database is away', async () => {
