@@ -100,11 +100,14 @@ export interface UpstreamTls {
 /** Chooses among healthy targets. */
 export type LoadBalancing = 'round-robin' | 'least-connections' | 'random';
 
+/** Names how targets are spoken to: HTTP/1.1 or HTTP/2, in clear or over TLS. */
+export type UpstreamProtocol = 'http' | 'https' | 'h2c' | 'h2';
+
 /** Is a named group of targets. */
 export interface Upstream {
   readonly id: string;
   readonly name: string;
-  readonly protocol: 'http' | 'https';
+  readonly protocol: UpstreamProtocol;
   readonly targets: readonly Target[];
   readonly loadBalancing: LoadBalancing;
   readonly healthChecks: { readonly active?: ActiveHealthCheck; readonly passive: PassiveHealthCheck };

@@ -1,6 +1,7 @@
 // What a mode lends the core: the wire on both sides, time, limits, identities, logs, metrics.
 // Must not hold an implementation.
 import type { X509Certificate } from 'node:crypto';
+import type { UpstreamProtocol } from './model.ts';
 import type {
   ClientCertificate,
   Clock,
@@ -12,6 +13,7 @@ import type {
   Metrics,
 } from './plugin.ts';
 
+export type { UpstreamProtocol } from './model.ts';
 export type { Clock, CredentialFinder, Limits, Logger, Metrics } from './plugin.ts';
 
 /** Takes a body, chunk by chunk. */
@@ -126,9 +128,6 @@ export interface Listener {
   /** Closes everything now. */
   close(): Promise<void>;
 }
-
-/** Names how targets are spoken to: HTTP/1.1 or HTTP/2, in clear or over TLS. */
-export type UpstreamProtocol = 'http' | 'https' | 'h2c' | 'h2';
 
 /** Is how a target is spoken to over TLS. */
 export interface TargetTls {

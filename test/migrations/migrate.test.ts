@@ -22,6 +22,7 @@ describe('migrations', () => {
       '20261122T0001_create_configuration',
       '20261122T0002_create_publishing',
       '20261122T0003_create_certificates',
+      '20261122T0004_speak_http2_to_targets',
     ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));

@@ -94,14 +94,10 @@ export interface FrameClient {
 export async function openFrames(port: number, acknowledges: boolean = true): Promise<FrameClient> {
   const socket = connect(port, '127.0.0.1');
   const frames: Frame[] = [];
-  let rest: Buffer = Buffer.alloc(0);
+  const reader = new FrameReader();
   let isClosed = false;
   socket.on('data', (bytes) => {
-    rest = Buffer.concat([rest, bytes]);
-    for (let next = readFrame(rest); next; next = readFrame(rest)) {
-      rest = rest.subarray(9 + next.payload.length);
-      frames.push(next);
-    }
+    frames.push(...reader.read(bytes));
     socket.emit('progress');
   });
   socket.setMaxListeners(0);
@@ -145,6 +141,21 @@ export async function openFrames(port: number, acknowledges: boolean = true): Pr
     closed: async () => void (await until(() => (isClosed ? true : undefined))),
     close: () => void socket.destroy(),
   };
+}
+
+/** Cuts bytes into frames. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  read(bytes: Buffer): readonly Frame[] {
+    const frames: Frame[] = [];
+    this.#rest = Buffer.concat([this.#rest, bytes]);
+    for (let next = readFrame(this.#rest); next; next = readFrame(this.#rest)) {
+      this.#rest = this.#rest.subarray(9 + next.payload.length);
+      frames.push(next);
+    }
+    return frames;
+  }
 }
 
 function readFrame(bytes: Buffer): Frame | undefined {

@@ -7,6 +7,7 @@ import { buildLinearRegExp } from '../routing/linear-regexp.ts';
 import { readPath } from '../routing/path.ts';
 import { findCertificateFaults } from '../tls/certificate.ts';
 import { findPolicyFault, findUpstreamFault } from '../tls/check.ts';
+import { toHttpUrl } from '../upstream/protocol.ts';
 
 /** Takes a fault; the pointer is relative to the entity. */
 export type AddFault = (pointer: string, code: string, message: string) => void;
@@ -46,14 +47,15 @@ export function checkApi(api: Api, add: AddFault): void {
 }
 
 function findUrlFault(text: string): string | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const httpUrl = toHttpUrl(text);
+  const url = URL.canParse(httpUrl) ? new URL(httpUrl) : undefined;
   // A backslash is a slash to URL, and part of a name to whoever reads the text.
   if (!url || url.username || url.password || text.includes('\\')) {
     return 'expected a URL like http://host:port/base, without credentials';
   }
   if (url.port === '0') return 'expected a port from 1 to 65535';
   // A base path is joined with canonical paths, so it must be canonical itself.
-  const base = text.replace(/^https?:\/\/[^/]*/, '');
+  const base = httpUrl.replace(/^https?:\/\/[^/]*/, '');
   const fault = base === '' ? undefined : findPathFault(`=${base}`);
   return fault && `the base path: ${fault}`;
 }

@@ -2,7 +2,8 @@
 // Must not decide which response is sent.
 import { GatewayError } from '../errors.ts';
 import type { MaybePromise } from '../plugin.ts';
-import type { OutgoingResponse } from '../ports.ts';
+import type { OutgoingResponse, UpstreamProtocol } from '../ports.ts';
+import { viaOf } from './client.ts';
 import type { ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 
@@ -10,9 +11,10 @@ import { readResponseHeaders } from './headers.ts';
 export function readResponse(
   status: number,
   rawHeaders: readonly string[],
+  protocol: UpstreamProtocol,
 ): { readonly response: ResponseState; readonly length: number | undefined } {
   const { headers, length } = readResponseHeaders(rawHeaders);
-  headers.append('Via', '1.1 sallyport');
+  headers.append('Via', viaOf(protocol === 'h2c' || protocol === 'h2' ? '2.0' : '1.1'));
   return { response: { status, headers, source: 'upstream', body: undefined }, length };
 }
 

@@ -4,7 +4,7 @@
 import { GatewayError } from '../errors.ts';
 import { type Chain, runChunkSteps, runLogSteps, runResponseSteps, runSteps, type Walk } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
-import type { Tunnel } from '../ports.ts';
+import type { Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
 import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
@@ -110,9 +110,9 @@ export class Run implements ForwardHandler, Walk {
     this.#start.outgoing.writeInformational(status, readResponseHeaders(rawHeaders).headers.lines);
   }
 
-  onHead(status: number, rawHeaders: readonly string[]): void {
+  onHead(status: number, rawHeaders: readonly string[], protocol: UpstreamProtocol): void {
     this.#guard(() => {
-      const length = this.#takeHead(status, rawHeaders);
+      const length = this.#takeHead(status, rawHeaders, protocol);
       const bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
       return this.#walkResponse(() => this.#writeUpstreamHead(bodyLength));
     });
@@ -120,15 +120,15 @@ export class Run implements ForwardHandler, Walk {
 
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {
     this.#guard(() => {
-      this.#takeHead(101, rawHeaders);
+      this.#takeHead(101, rawHeaders, 'http');
       const protocol = findProtocol(rawHeaders, this.#start.incoming.upgrade ?? '');
       return this.#walkResponse(() => this.#switch(protocol, tunnel));
     });
   }
 
-  #takeHead(status: number, rawHeaders: readonly string[]): number | undefined {
+  #takeHead(status: number, rawHeaders: readonly string[], protocol: UpstreamProtocol): number | undefined {
     this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
-    const { response, length } = readResponse(status, rawHeaders);
+    const { response, length } = readResponse(status, rawHeaders, protocol);
     this.exchange.response = response;
     return length;
   }

@@ -60,9 +60,10 @@ const retries: JsonSchema = {
 export const API_SCHEMA: JsonSchema = entity('Api', ['name', 'upstream'], {
   name,
   upstream: {
-    description: 'URL of a single target (`http://host:port/base`), or `{name}` of an upstream.',
+    description:
+      'URL of a single target (`http://host:port/base`; also `https`, `h2c`, `h2`), or `{name}` of an upstream.',
     oneOf: [
-      { type: 'string', pattern: '^https?://[^\\s/?#@]+(/[^\\s?#]*)?$', maxLength: 2048 },
+      { type: 'string', pattern: '^(https?|h2c?)://[^\\s/?#@]+(/[^\\s?#]*)?$', maxLength: 2048 },
       { type: 'object', additionalProperties: false, required: ['name'], properties: { name } },
     ],
   },
@@ -122,7 +123,11 @@ const healthChecks: JsonSchema = {
 /** Describes an upstream: a named group of targets. */
 export const UPSTREAM_SCHEMA: JsonSchema = entity('Upstream', ['name'], {
   name,
-  protocol: { enum: ['http', 'https'], default: 'http', description: 'How targets are spoken to.' },
+  protocol: {
+    enum: ['http', 'https', 'h2c', 'h2'],
+    default: 'http',
+    description: 'How targets are spoken to: HTTP/1.1, or HTTP/2 in clear (`h2c`) and over TLS (`h2`).',
+  },
   targets: {
     type: 'array',
     maxItems: MAX_LIST_ITEMS,

@@ -2,6 +2,7 @@
 // Must not judge time: a certificate that expires must not hold up every later change. Its key is the control plane's affair.
 import type { Problem } from '../errors.ts';
 import type { Api, Upstream } from '../model.ts';
+import { isSecure } from '../upstream/protocol.ts';
 import { findClientAuthorityFault, findTargetAuthorityFault } from './authorities.ts';
 
 /** Finds why an api cannot ask clients for certificates. */
@@ -14,7 +15,7 @@ export function findPolicyFault({ clientCertificate }: Api): Problem | undefined
 export function findUpstreamFault({ protocol, tls }: Upstream): Problem | undefined {
   const { ca, clientCertificate, verify } = tls;
   if (ca === undefined && clientCertificate === undefined) return undefined;
-  if (protocol === 'http') return invalid('/protocol', 'expected https: tls names a ca or a clientCertificate');
+  if (!isSecure(protocol)) return invalid('/protocol', 'expected https or h2: tls names a ca or a clientCertificate');
   if (ca === undefined) return undefined;
   if (!verify) return invalid('/tls/verify', 'expected true: tls names a ca');
   const message = findTargetAuthorityFault(ca);

@@ -1,12 +1,13 @@
 // Chooses a target and remembers how targets fare.
 // Must not open connections or follow a clock of its own.
-import type { LoadBalancing, PassiveHealthCheck } from '../model.ts';
+import type { LoadBalancing, PassiveHealthCheck, UpstreamProtocol } from '../model.ts';
 import type { TargetAddress, TargetTls } from '../ports.ts';
+import { defaultPort } from './protocol.ts';
 
 /** Is a target with what is known of it. Shared by every api that sends to the same address. */
 export interface TargetState {
   readonly key: string;
-  readonly protocol: 'http' | 'https';
+  readonly protocol: UpstreamProtocol;
   readonly host: string;
   readonly port: number;
   readonly tls: TargetAddress['tls'];
@@ -136,12 +137,12 @@ function pickRandom(members: readonly Member[], random: number): TargetState | u
 }
 
 /** Gives what an upstream's target is called: two apis that send there share its state and its connections. */
-export function targetKey(protocol: string, host: string, port: number, tls: TargetTls | undefined): string {
+export function targetKey(protocol: UpstreamProtocol, host: string, port: number, tls: TargetTls | undefined): string {
   return `${protocol}://${host}:${port}#${tls?.id ?? ''}`;
 }
 
 /** Gives the Host header for an address. @see RFC 9110 section 7.2 */
-export function authorityOf(protocol: string, host: string, port: number): string {
+export function authorityOf(protocol: UpstreamProtocol, host: string, port: number): string {
   const name = host.includes(':') ? `[${host}]` : host;
-  return port === (protocol === 'https' ? 443 : 80) ? name : `${name}:${port}`;
+  return port === defaultPort(protocol) ? name : `${name}:${port}`;
 }

@@ -10,6 +10,7 @@ import type {
   UpstreamClient,
   UpstreamFailure,
   UpstreamHandler,
+  UpstreamProtocol,
 } from '../ports.ts';
 import type { Balancer, TargetState } from './balancer.ts';
 
@@ -35,7 +36,7 @@ export interface ForwardHandler {
   /** Is called before each try. */
   onTry(target: TargetState): void;
   onInformational(status: number, rawHeaders: readonly string[]): void;
-  onHead(status: number, rawHeaders: readonly string[]): void;
+  onHead(status: number, rawHeaders: readonly string[], protocol: UpstreamProtocol): void;
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void;
   onChunk(chunk: Uint8Array): boolean;
   onEnd(trailers?: readonly string[]): void;
@@ -146,7 +147,7 @@ export class Forward implements UpstreamHandler {
   onHead(status: number, rawHeaders: readonly string[]): void {
     if (this.#isOver) return;
     this.#answered();
-    this.#handler.onHead(status, rawHeaders);
+    this.#handler.onHead(status, rawHeaders, this.#target?.protocol ?? 'http');
   }
 
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {

@@ -2,10 +2,11 @@
 // Must not talk to targets: checks and tries do that.
 import { type DocumentState, EMPTY_DOCUMENT } from '../config.ts';
 import { editMap } from '../document/layered-map.ts';
-import type { Api, Certificate, Upstream } from '../model.ts';
+import type { Api, Certificate, Upstream, UpstreamProtocol } from '../model.ts';
 import type { TargetTls } from '../ports.ts';
 import type { Steps } from '../slicer.ts';
 import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
+import { defaultPort, isSecure, toHttpUrl } from './protocol.ts';
 import { buildTargetTls, PLAIN_TLS } from './target-tls.ts';
 
 /** How many more URLs than apis are remembered before they are swept. */
@@ -57,7 +58,7 @@ export function createUpstreams(random: () => number): Upstreams {
   let document: DocumentState = EMPTY_DOCUMENT;
 
   const balancerOf = (upstream: Upstream, shown: Certificate | undefined): Balancer => {
-    const tls = upstream.protocol === 'https' ? buildTargetTls(upstream.tls, shown) : undefined;
+    const tls = isSecure(upstream.protocol) ? buildTargetTls(upstream.tls, shown) : undefined;
     return createBalancer({
       members: upstream.targets.map(({ host, port, weight }) => ({
         target: targets.take(upstream.protocol, host, port, tls),
@@ -70,15 +71,15 @@ export function createUpstreams(random: () => number): Upstreams {
   };
 
   const destinationOfUrl = (text: string): Destination => {
-    const url = new URL(text);
-    const protocol = url.protocol === 'https:' ? 'https' : 'http';
-    const port = Number(url.port) || (protocol === 'https' ? 443 : 80);
+    const url = new URL(toHttpUrl(text));
+    const protocol = text.slice(0, text.indexOf(':')) as UpstreamProtocol;
+    const port = Number(url.port) || defaultPort(protocol);
     const host = url.hostname.replace(/^\[|\]$/g, '');
     // One target: ejecting it would only turn an upstream's error into ours.
     return {
       balancer: createBalancer({
         members: [
-          { target: targets.take(protocol, host, port, protocol === 'https' ? PLAIN_TLS : undefined), weight: 1 },
+          { target: targets.take(protocol, host, port, isSecure(protocol) ? PLAIN_TLS : undefined), weight: 1 },
         ],
         loadBalancing: 'round-robin',
         passive: { failures: 0, ejectMs: 0 },
@@ -181,7 +182,7 @@ function createCertificateFinder(certificates: ReadonlyMap<string, Certificate>)
 /** Keeps the states of targets, each while something sends to it. */
 interface TargetStates {
   /** Gives the state of a target, to be released one day; the same to all who send there. */
-  take(protocol: 'http' | 'https', host: string, port: number, tls: TargetTls | undefined): TargetState;
+  take(protocol: UpstreamProtocol, host: string, port: number, tls: TargetTls | undefined): TargetState;
   release(targets: readonly TargetState[]): void;
   /** Forgets those that nobody has and no request is on. */
   forgetIdle(): void;
@@ -220,7 +221,7 @@ function createTargetStates(): TargetStates {
 
 function newTarget(address: {
   readonly key: string;
-  readonly protocol: 'http' | 'https';
+  readonly protocol: UpstreamProtocol;
   readonly host: string;
   readonly port: number;
   readonly tls: TargetTls | undefined;

@@ -1,10 +1,12 @@
-// Sends requests to targets over HTTP/1.1: our own, strict in what it takes for a response.
+// Sends requests to targets: over HTTP/1.1 by our own client, strict in what it takes for a response, over HTTP/2 by h2/.
 // Must not retry, redirect or decode: one try, bytes as they are.
 import { isIP } from 'node:net';
 import type { TargetAddress, UpstreamClient } from '../../core/ports.ts';
 import { Deadlines } from '../message/deadlines.ts';
 import { Call } from './call.ts';
 import { Connection } from './connection.ts';
+import { SessionPool } from './h2/session-pool.ts';
+import { StreamCall } from './h2/stream-call.ts';
 import { createNames, FRESH_MS, type Names } from './names.ts';
 import { Pool, type PoolLimits } from './pool.ts';
 
@@ -13,8 +15,10 @@ const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
 const TRIM_MS = 60_000;
 const DEADLINE_TICK_MS = 20;
 
+type AnyPool = Pool<Connection> | SessionPool;
+
 interface NamedPool {
-  readonly pool: Pool<Connection>;
+  readonly pool: AnyPool;
   /** Name that is looked up again and again; undefined = an address. */
   readonly host: string | undefined;
 }
@@ -26,7 +30,7 @@ export function createUpstreamClient(): UpstreamClient {
   const pools: Pools = new Map();
   const names = createNames();
   // Spares most requests the making of a key.
-  const byAddress = new WeakMap<TargetAddress, Pool<Connection>>();
+  const byAddress = new WeakMap<TargetAddress, AnyPool>();
   const deadlines = new Deadlines(DEADLINE_TICK_MS);
   const trimmer = setInterval(() => trim(pools), TRIM_MS);
   trimmer.unref();
@@ -36,14 +40,16 @@ export function createUpstreamClient(): UpstreamClient {
     send(address, request, handler) {
       let pool = byAddress.get(address);
       if (!pool) {
-        pool = findPool(pools, names, address);
+        pool = findPool({ pools, names, deadlines }, address);
         byAddress.set(address, pool);
       }
-      const call = new Call({ request, handler, connectMs: address.connectMs, deadlines });
-      if (!pool.borrow(call)) {
-        // Not in this turn: the caller does not have the call yet.
-        queueMicrotask(() => call.refuse());
+      if (pool instanceof SessionPool) {
+        const call = new StreamCall({ address, request, handler, pool, deadlines });
+        if (!pool.board(call)) refuseSoon(call);
+        return call;
       }
+      const call = new Call({ request, handler, connectMs: address.connectMs, deadlines });
+      if (!pool.borrow(call)) refuseSoon(call);
       return call;
     },
     async close() {
@@ -55,19 +61,40 @@ export function createUpstreamClient(): UpstreamClient {
   };
 }
 
-function findPool(pools: Pools, names: Names, address: TargetAddress): Pool<Connection> {
+/** Not in this turn: the caller does not have the call yet. */
+function refuseSoon(call: Call | StreamCall): void {
+  queueMicrotask(() => call.refuse());
+}
+
+interface Shared {
+  readonly pools: Pools;
+  readonly names: Names;
+  readonly deadlines: Deadlines;
+}
+
+function findPool(shared: Shared, address: TargetAddress): AnyPool {
   const { protocol, host, port, connectMs, tls } = address;
   const key = `${protocol} ${host} ${port} ${connectMs} ${tls?.id ?? ''}`;
-  const known = pools.get(key);
+  const known = shared.pools.get(key);
   if (known) return known.pool;
-  const pool: Pool<Connection> = new Pool(() => {
-    // A pool that was trimmed away comes back with its first connection.
-    pools.set(key, { pool, host: isIP(host) === 0 ? host : undefined });
-    return new Connection(address, names.lookup, {
-      onIdle: (connection) => pool.giveBack(connection),
-      onClosed: (connection) => pool.drop(connection),
-    });
-  }, POOL_LIMITS);
+  const pool = protocol === 'h2' || protocol === 'h2c' ? newSessionPool() : newPool();
+  // A pool that was trimmed away comes back with its first connection.
+  function keep(): void {
+    shared.pools.set(key, { pool, host: isIP(host) === 0 ? host : undefined });
+  }
+  function newSessionPool(): SessionPool {
+    return new SessionPool(address, shared.names.lookup, shared.deadlines, keep);
+  }
+  function newPool(): Pool<Connection> {
+    const made: Pool<Connection> = new Pool(() => {
+      keep();
+      return new Connection(address, shared.names.lookup, {
+        onIdle: (connection) => made.giveBack(connection),
+        onClosed: (connection) => made.drop(connection),
+      });
+    }, POOL_LIMITS);
+    return made;
+  }
   return pool;
 }
 

@@ -1,15 +1,14 @@
 // One connection to a target: carries one request at a time, and says when it can carry another.
 // Must not choose targets or try again.
-import { isIP, type LookupFunction, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { LookupFunction, Socket } from 'node:net';
 import type { TargetAddress } from '../../core/ports.ts';
 import { checkEnd } from '../message/orderly-end.ts';
 import { connectReading, type LentReader } from '../message/shared-reads.ts';
 import type { SocketTunnel } from '../message/socket-tunnel.ts';
-import { findTargetContext } from '../tls/target-context.ts';
 import type { Call } from './call.ts';
 import { hearLastWords } from './last-words.ts';
 import type { Pooled } from './pool.ts';
+import { openSecure } from './secure-socket.ts';
 
 /** How long an idle connection is kept, unless the target says less. */
 const KEEP_ALIVE_MS = 30_000;
@@ -145,20 +144,10 @@ export class Connection implements Pooled {
   }
 }
 
-function open({ protocol, host, port, tls }: TargetAddress, lookup: LookupFunction, read: LentReader): Socket {
+function open(address: TargetAddress, lookup: LookupFunction, read: LentReader): Socket {
+  const { protocol, host, port } = address;
   if (protocol === 'http') return connectReading({ host, port, lookup, noDelay: true, allowHalfOpen: true }, read);
-  // An address is no server name; RFC 6066 section 3.
-  const servername = tls?.serverName ?? (isIP(host) === 0 ? host : '');
-  const socket = connectTls({
-    host,
-    port,
-    lookup,
-    servername,
-    ...(tls && { secureContext: findTargetContext(tls) }),
-    rejectUnauthorized: tls?.verify ?? true,
-    ALPNProtocols: ['http/1.1'],
-  });
-  socket.setNoDelay(true);
+  const socket = openSecure(address, lookup, 'http/1.1');
   socket.on('data', read);
   return socket;
 }

@@ -1,0 +1,199 @@
+// One HTTP/2 connection to a target: carries many requests at a time, and says when it can carry another.
+// Must not choose targets or try again.
+import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
+import { connect, type LookupFunction, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { TargetAddress } from '../../../core/ports.ts';
+import type { Deadlines, Timed } from '../../message/deadlines.ts';
+import { openSecure } from '../secure-socket.ts';
+
+/** Streams before the target has said how many it takes; RFC 9113 section 6.5.2 asks for no fewer. */
+const FIRST_STREAMS = 100;
+/** Most streams on one connection, whatever the target takes: beyond, another connection does more. */
+const MAX_STREAMS = 256;
+/** Most header lines of a response, as over HTTP/1.1, and its status. */
+const MAX_HEADER_PAIRS = 501;
+/** Bytes that the bodies of all streams may be ahead of their readers; of one: 64 KiB, which is the default. */
+const CONNECTION_WINDOW_BYTES = 1024 * 1024;
+/** How long a connection without a stream is kept. */
+const KEEP_ALIVE_MS = 30_000;
+/** How often a connection in use is asked whether it still lives: gRPC servers take offence below five minutes. */
+const PING_EVERY_MS = 310_000;
+/** How long the answer to that may take. */
+const PING_ANSWER_MS = 5_000;
+/** How long a connection takes streams at all, so that load spreads again over what has come up behind an address. */
+const MAX_AGE_MS = 600_000;
+/** How long what is left of a connection may take to close. */
+const CLOSE_MS = 2_000;
+
+/** Hears what happens to a connection. */
+export interface SessionEvents {
+  /** It can carry requests, or more of them. */
+  onRoom(session: UpstreamSession): void;
+  /** It is gone, and what waited for it to open waits for nothing. */
+  onClosed(session: UpstreamSession, error: Error): void;
+}
+
+/** Is a connection, opening or open. */
+export class UpstreamSession implements Timed {
+  deadlineMs: number;
+  slot = -1;
+  /** Streams that are open. */
+  active = 0;
+  /** Responses that came whole: a failure after one may only mean that it was closed meanwhile. */
+  served = 0;
+  /** Takes no more streams: closed, or soon to be. */
+  isClosing = false;
+  /** The highest stream that the target will have looked at; beyond, nothing was done. RFC 9113 section 6.8. */
+  lastStreamId: number = Number.POSITIVE_INFINITY;
+  /** Undefined while it opens. */
+  http2: ClientHttp2Session | undefined;
+  readonly #socket: Socket;
+  readonly #events: SessionEvents;
+  readonly #deadlines: Deadlines;
+  #maxStreams = FIRST_STREAMS;
+  #isGone = false;
+  #isPinging = false;
+  #pingAtMs = 0;
+  readonly #retiresMs: number = performance.now() + MAX_AGE_MS;
+  #answerUntilMs = 0;
+  #restUntilMs = 0;
+  #error: Error = new Error('the connection closed');
+
+  constructor(address: TargetAddress, lookup: LookupFunction, events: SessionEvents, deadlines: Deadlines) {
+    this.#events = events;
+    this.#deadlines = deadlines;
+    this.deadlineMs = performance.now() + address.connectMs;
+    deadlines.watch(this);
+    this.#socket = open(address, lookup);
+    this.#socket.once(address.protocol === 'h2' ? 'secureConnect' : 'connect', () => this.#opened(address));
+    this.#socket.on('error', (error) => {
+      this.#error = error;
+    });
+    this.#socket.on('close', () => this.#gone());
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
+  /** Says whether another stream can begin. */
+  get hasRoom(): boolean {
+    if (this.http2 === undefined || this.isClosing || this.active >= this.#maxStreams) return false;
+    return performance.now() < this.#retiresMs;
+  }
+
+  /** A stream began. */
+  enter(): void {
+    this.active++;
+    this.#schedule();
+  }
+
+  /** A stream is over. */
+  leave(): void {
+    this.active--;
+    if (this.active === 0 && performance.now() >= this.#retiresMs) this.retire();
+    else if (this.active === 0) this.#rest();
+    if (this.hasRoom) this.#events.onRoom(this);
+  }
+
+  /** Asks whether the connection lives, after a stream on it got no answer; one that does not is closed. */
+  suspect(): void {
+    if (this.#isPinging || this.isClosing || !this.http2) return;
+    this.#isPinging = true;
+    this.#answerUntilMs = performance.now() + PING_ANSWER_MS;
+    this.http2.ping((error) => {
+      this.#isPinging = false;
+      if (error || this.#isGone) return;
+      this.#pingAtMs = performance.now() + PING_EVERY_MS;
+      this.#schedule();
+    });
+    this.#schedule();
+  }
+
+  expire(): void {
+    if (!this.http2) this.#socket.destroy(new Error('connecting took too long'));
+    else if (this.#isPinging || this.isClosing) this.close();
+    else if (this.active > 0) this.suspect();
+    else this.retire();
+  }
+
+  close(): void {
+    this.isClosing = true;
+    if (this.http2) this.http2.destroy();
+    this.#socket.destroy();
+    this.#gone();
+  }
+
+  #opened(address: TargetAddress): void {
+    const { alpnProtocol } = this.#socket as TLSSocket;
+    if (address.protocol === 'h2' && alpnProtocol !== 'h2') {
+      this.#socket.destroy(new Error('the target does not speak HTTP/2'));
+      return;
+    }
+    const http2 = connectHttp2(`http://${address.host.includes(':') ? `[${address.host}]` : address.host}`, {
+      createConnection: () => this.#socket,
+      settings: { enablePush: false },
+      maxHeaderListPairs: MAX_HEADER_PAIRS,
+      peerMaxConcurrentStreams: FIRST_STREAMS,
+      // Mebibytes: a window for each stream, and room for heads.
+      maxSessionMemory: 64,
+    });
+    this.http2 = http2;
+    http2.on('error', (error) => {
+      this.#error = error;
+    });
+    http2.on('close', () => this.#socket.destroy());
+    http2.on('goaway', (_code, lastStreamId) => {
+      this.lastStreamId = lastStreamId;
+      this.retire();
+    });
+    http2.on('remoteSettings', ({ maxConcurrentStreams }) => {
+      this.#maxStreams = Math.min(maxConcurrentStreams ?? MAX_STREAMS, MAX_STREAMS);
+      if (this.hasRoom) this.#events.onRoom(this);
+    });
+    http2.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    this.#pingAtMs = performance.now() + PING_EVERY_MS;
+    this.#rest();
+    this.#events.onRoom(this);
+  }
+
+  /** Takes no more streams, and closes when those that are open have ended. */
+  retire(): void {
+    if (this.isClosing || !this.http2) return;
+    this.isClosing = true;
+    this.#rest();
+    this.http2.close();
+  }
+
+  /** Waits for a stream, or for the end. */
+  #rest(): void {
+    this.#restUntilMs = performance.now() + (this.isClosing ? CLOSE_MS : KEEP_ALIVE_MS);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isPinging) this.deadlineMs = this.#answerUntilMs;
+    else if (this.active === 0) this.deadlineMs = this.#restUntilMs;
+    // Streams have deadlines of their own.
+    else this.deadlineMs = this.isClosing ? Number.POSITIVE_INFINITY : this.#pingAtMs;
+  }
+
+  #gone(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.isClosing = true;
+    this.#deadlines.forget(this);
+    this.#events.onClosed(this, this.#error);
+  }
+}
+
+function open(address: TargetAddress, lookup: LookupFunction): Socket {
+  const { protocol, host, port } = address;
+  return protocol === 'h2' ? openSecure(address, lookup, 'h2') : connect({ host, port, lookup, noDelay: true });
+}
+
+/** Says whether a code means that nothing was done with the stream. RFC 9113 section 8.7. */
+export function isRefusal(code: number): boolean {
+  return code === constants.NGHTTP2_REFUSED_STREAM;
+}

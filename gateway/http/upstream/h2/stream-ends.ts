@@ -1,0 +1,36 @@
+// How a stream of node:http2 ended, which it does not tell by itself.
+// Must be asked before a response is taken for whole.
+import type { ClientHttp2Stream } from 'node:http2';
+import { Readable } from 'node:stream';
+
+interface WatchedStream extends ClientHttp2Stream {
+  hasEndStream?: boolean;
+}
+
+/**
+ * Notes whether the last frame of a response came. A stream that is reset without an error code ends like one whose
+ * END_STREAM came, and half a response would be taken for a whole one. Bytes end by that frame while the stream is open, and
+ * otherwise because it is closed: `push(null)` tells the two apart.
+ */
+export function watchEnd(stream: ClientHttp2Stream): void {
+  stream.push = pushWatched;
+}
+
+/** Says whether the last frame of the response came. */
+export function hasEndStream(stream: ClientHttp2Stream): boolean {
+  return (stream as WatchedStream).hasEndStream === true;
+}
+
+function pushWatched(this: WatchedStream, chunk: unknown, encoding?: BufferEncoding): boolean {
+  if (chunk === null && !this.closed) this.hasEndStream = true;
+  return Readable.prototype.push.call(this, chunk, encoding);
+}
+
+/** Resets a stream with CANCEL when it is destroyed with it: node:http2 does so for its own kind of error only. */
+export const ABORTED: Error = makeAbortError();
+
+function makeAbortError(): Error {
+  const stream = new Readable({ signal: AbortSignal.abort() });
+  stream.on('error', () => undefined);
+  return stream.errored ?? new Error('aborted');
+}
