@@ -145,33 +145,35 @@ export function runSteps(walk: Walk, steps: readonly Step[], from: number, to: n
     if (!step || !holds(step.instance, exchange)) continue;
     walk.reached = step.position;
     const waiting = runHook(walk, step);
-    if (waiting) {
-      return waiting.then(() => (exchange.answer || walk.isSettled ? undefined : runSteps(walk, steps, at + 1, to)));
-    }
+    if (waiting) return runStepsAfter(waiting, walk, steps.slice(at + 1, to));
     if (exchange.answer) return;
   }
 }
 
+// Apart: a function inside the loop would cost each of its turns memory for what it closes over.
+function runStepsAfter(waiting: Promise<void>, walk: Walk, steps: readonly Step[]): Promise<void> {
+  return waiting.then(() =>
+    walk.exchange.answer || walk.isSettled ? undefined : runSteps(walk, steps, 0, steps.length),
+  );
+}
+
 /** Runs every response step of instances that were reached; an answer given here replaces the response at once. */
-export function runResponseSteps(
-  walk: Walk,
-  steps: readonly Step[],
-  from: number,
-  replace: () => void,
-): MaybePromise<void> {
-  for (let at = from; at < steps.length; at++) {
+export function runResponseSteps(walk: Walk, steps: readonly Step[]): MaybePromise<void> {
+  for (let at = 0; at < steps.length; at++) {
     const step = steps[at];
     if (!step || step.position > walk.reached || !holds(step.instance, walk.exchange)) continue;
     const waiting = runHook(walk, step);
-    if (waiting) {
-      return waiting.then(() => {
-        if (walk.isSettled) return;
-        if (walk.exchange.answer) replace();
-        return runResponseSteps(walk, steps, at + 1, replace);
-      });
-    }
-    if (walk.exchange.answer) replace();
+    if (waiting) return runResponseStepsAfter(waiting, walk, steps.slice(at + 1));
+    walk.exchange.replaceResponse();
   }
+}
+
+function runResponseStepsAfter(waiting: Promise<void>, walk: Walk, steps: readonly Step[]): Promise<void> {
+  return waiting.then(() => {
+    if (walk.isSettled) return;
+    walk.exchange.replaceResponse();
+    return runResponseSteps(walk, steps);
+  });
 }
 
 /** Runs every log step. Nothing that a hook throws leaves here: the exchange is over. */

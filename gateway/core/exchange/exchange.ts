@@ -197,6 +197,13 @@ export class ExchangeState implements Exchange {
     this.credential = identity.credential;
   }
 
+  /** Puts what a response hook answered, if it did, in the place of the response. */
+  replaceResponse(): void {
+    if (!this.answer) return;
+    this.response = { ...this.answer, source: 'gateway' };
+    this.answer = undefined;
+  }
+
   respond(status: number, headers: Readonly<Record<string, string>> = {}, body: string | Uint8Array = ''): void {
     if (!Number.isInteger(status) || status < 200 || status > 599)
       throw new RangeError('expected a status of 200..599');

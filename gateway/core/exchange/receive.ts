@@ -66,8 +66,7 @@ export function openRun(context: EngineContext, incoming: IncomingRequest, outgo
 }
 
 function receive(incoming: IncomingRequest): Received {
-  // A new one each time: plugins write into the headers of refused requests too.
-  let head = emptyHead();
+  let head: RequestHead | undefined;
   let host = '';
   try {
     head = readRequestHead(incoming.rawHeaders);
@@ -80,7 +79,8 @@ function receive(incoming: IncomingRequest): Received {
     return { head, host, path, query: query ?? '', refusal: undefined };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
-    return { head, host, path: '', query: '', refusal: error };
+    // A new one each time: plugins write into the headers of refused requests too.
+    return { head: head ?? emptyHead(), host, path: '', query: '', refusal: error };
   }
 }
 

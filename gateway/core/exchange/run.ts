@@ -153,7 +153,7 @@ export class Run implements ForwardHandler, Walk {
     const { response } = this.exchange;
     if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
     this.#writeHead(response, length);
-    for (const chunk of this.#held.splice(0)) this.#writeChunk(chunk);
+    if (this.#held.length > 0) for (const chunk of this.#held.splice(0)) this.#writeChunk(chunk);
     if (this.#hasEnded) this.onEnd(this.#trailers);
     else this.#forward?.resume();
   }
@@ -215,7 +215,7 @@ export class Run implements ForwardHandler, Walk {
   #walkResponse(done: () => void): MaybePromise<void> {
     this.#phase = 'response';
     this.exchange.answer = undefined;
-    const waiting = runResponseSteps(this, this.#chain.response, 0, () => this.#replace());
+    const waiting = runResponseSteps(this, this.#chain.response);
     if (!waiting) {
       done();
       return undefined;
@@ -227,12 +227,6 @@ export class Run implements ForwardHandler, Walk {
       this.#isWaiting = false;
       done();
     });
-  }
-
-  #replace(): void {
-    const { answer } = this.exchange;
-    this.exchange.answer = undefined;
-    if (answer) this.exchange.response = { ...answer, source: 'gateway' };
   }
 
   #answer(answer: OwnAnswer): MaybePromise<void> {
