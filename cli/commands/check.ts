@@ -5,6 +5,7 @@ import { describeProblems } from '../admin-client.ts';
 import type { Command } from '../command.ts';
 import { type ConfigFile, readConfigFile } from '../config-file.ts';
 import { CommandError } from '../output.ts';
+import { findSecretKey } from '../secret-key.ts';
 import type { Settings } from '../settings.ts';
 
 /** Checks a file as PUT /v1/config would into an empty Sallyport. */
@@ -14,7 +15,8 @@ export const checkCommand: Command = {
   summary: 'checks a configuration file, offline',
   details:
     'Checks a configuration file (JSON, or else YAML; `-` is the standard input) by the rules of the admin service: fields,\n' +
-    'references, unique names, paths, and the configuration of every plugin installed here. Nothing is contacted.',
+    'references, unique names, paths, and the configuration of every plugin installed here. Nothing is contacted.\n' +
+    'Sealed secrets of an export are opened with SALLYPORT_SECRET_KEY, or the key in the data directory.',
   examples: ['sallyport check sallyport.yaml', 'sallyport export | sallyport check -'],
   options: {},
   minArguments: 1,
@@ -62,8 +64,8 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
   const body = file.type === 'application/json' ? readJson(bytes) : await readYaml(bytes);
   const plugins = await readManifests([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
   const draft = new Draft(EMPTY_DOCUMENT, new Date().toISOString());
-  // Nothing is stored, so any key seals as well as the real one.
-  const secretKey = randomBytes(32);
+  // An export holds secrets that this Sallyport has sealed. Without any, every key seals as well as the real one.
+  const secretKey = (await findSecretKey(settings)) ?? randomBytes(32);
   const config = await readConfigDocument(await hashPasswordsIn(body, EMPTY_DOCUMENT));
   const locate = await applyConfig(draft, config, { isMerge: false, allowShrink: true, plugins, secretKey });
   const state = atOnce(draft.state());

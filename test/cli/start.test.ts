@@ -95,6 +95,23 @@ describe('sallyport start', function () {
     assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
   });
 
+  it('checks an export whose secrets it has sealed itself', async () => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const post = (path: string, body: unknown): Promise<Response> =>
+      fetch(`${product.urls.admin}/v1/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    await post('consumers', { username: 'sealed' });
+    const secret = 'a secret of thirty-two bytes, or more';
+    const created = await post('consumers/sealed/credentials', { type: 'jwt', key: 'iss', algorithm: 'HS256', secret });
+    const file = join(dataDir, 'sealed.yaml');
+    await writeFile(file, await call('export'));
+
+    const checked = await call('check', file);
+
+    assert.equal(created.status, 201, await created.text());
+    assert.match(checked, /is fine: .* 1 credentials/);
+    await fetch(`${product.urls.admin}/v1/consumers/sealed`, { method: 'DELETE', headers });
+  });
+
   for (const command of ['check', 'apply']) {
     it(`${command} exits with 1 and names the field when a file is wrong`, async () => {
       const file = join(dataDir, 'wrong.json');
