@@ -23,12 +23,12 @@ const DELETE_LOST_ROUTES = `
   WHERE routes.api_id = r.id AND NOT routes.id = ANY (r.route_ids)`;
 
 const UPSERT_ROUTES = `
-  INSERT INTO routes (id, api_id, position, name, hosts, paths, methods, headers, query, strip_path)
+  INSERT INTO routes (id, api_id, position, name, hosts, paths, methods, headers, query, strip_path, timeouts)
   SELECT * FROM jsonb_to_recordset(?::jsonb) AS r (id uuid, api_id uuid, position integer, name text, hosts text[],
-    paths text[], methods text[], headers jsonb, query jsonb, strip_path boolean)
+    paths text[], methods text[], headers jsonb, query jsonb, strip_path boolean, timeouts jsonb)
   ON CONFLICT (id) DO UPDATE SET position = excluded.position, name = excluded.name, hosts = excluded.hosts,
     paths = excluded.paths, methods = excluded.methods, headers = excluded.headers, query = excluded.query,
-    strip_path = excluded.strip_path`;
+    strip_path = excluded.strip_path, timeouts = excluded.timeouts`;
 
 /** Deletes apis with their routes. */
 export async function deleteApis(transaction: Knex.Transaction, ids: readonly string[]): Promise<void> {
@@ -82,5 +82,6 @@ function toRouteRows(api: Api): unknown[] {
     headers: route.headers,
     query: route.query,
     strip_path: route.stripPath,
+    timeouts: route.timeouts ?? null,
   }));
 }

@@ -1,13 +1,15 @@
 // The configuration as plain readonly data: what Postgres stores, REST shows and a snapshot is compiled from.
 // Must not hold behaviour, defaults or checks: those are in schemas.ts and config.ts.
 
-/** Bounds how long one try at an upstream may take, in milliseconds. */
+/** Bounds how long an upstream may take, in milliseconds: each try, and all of it. */
 export interface Timeouts {
   readonly connectMs: number;
   /** From the last byte of the request sent to the first byte of the response head. */
   readonly responseMs: number;
   /** Longest silence while a body is in flight, either way. */
   readonly idleMs: number;
+  /** From the head of a request to the end of its target's response, all tries included. Absent or 0 = not bounded. */
+  readonly totalMs?: number;
 }
 
 /** Bounds retries: how many further tries a request gets, by the safe rule only. */
@@ -29,6 +31,8 @@ export interface Route {
   readonly query: Readonly<Record<string, readonly string[]>>;
   /** Takes the matched prefix (or exact path) off before forwarding. Regex paths are never stripped. */
   readonly stripPath: boolean;
+  /** Takes the place of the api's, each by itself. */
+  readonly timeouts?: Partial<Timeouts>;
 }
 
 /**

@@ -4,10 +4,15 @@ import { parse } from 'yaml';
 import { type Reply, startTestAdmin, type TestAdmin } from './support.ts';
 
 const DOCUMENT = {
-  upstreams: [{ name: 'pool', targets: [{ host: '127.0.0.1', port: 9000 }] }],
+  upstreams: [{ name: 'pool', protocol: 'h2c', targets: [{ host: '127.0.0.1', port: 9000 }] }],
   apis: [
     { name: 'orders', upstream: { name: 'pool' }, routes: [{ name: 'all', paths: ['/orders'] }, { paths: ['/o'] }] },
-    { name: 'users', upstream: 'http://127.0.0.1:9001', routes: [{ paths: ['/users'] }] },
+    {
+      name: 'users',
+      upstream: 'h2c://127.0.0.1:9001',
+      timeouts: { totalMs: 5_000 },
+      routes: [{ paths: ['/users'], timeouts: { idleMs: 1, totalMs: 0 } }],
+    },
   ],
   consumers: [
     {

@@ -1,15 +1,22 @@
 // One api in a gateway of this process, and the closing of everything that a test opened.
 // Must not choose what is tested: every default can be overridden.
-import type { Api } from '../../gateway/core/model.ts';
+import type { Api, Route, Upstream } from '../../gateway/core/model.ts';
 import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import { startGateway, type TestGateway, type TestGatewayOptions } from './engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from './entities.ts';
+
+/** Says what is published, and in which gateway. */
+export interface PublishOptions extends TestGatewayOptions {
+  readonly api?: Partial<Api>;
+  readonly route?: Partial<Route>;
+  readonly upstreams?: readonly Upstream[];
+}
 
 /** Opens what a test needs, and closes it all again. */
 export interface Stage {
   open<T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T>;
   /** Starts a gateway with one api at `/` and a global binding of every plugin. */
-  publish(upstream: string, options?: TestGatewayOptions & { readonly api?: Partial<Api> }): Promise<TestGateway>;
+  publish(upstream: string, options?: PublishOptions): Promise<TestGateway>;
   /** Starts it with one plugin. */
   publishWith(upstream: string, plugin: LoadedPlugin): Promise<TestGateway>;
   close(): Promise<void>;
@@ -24,11 +31,11 @@ export function createStage(): Stage {
       closers.push(() => started.close());
       return started;
     },
-    async publish(upstream, { api, ...options } = {}) {
+    async publish(upstream, { api, route, upstreams = [], ...options } = {}) {
       const gateway = await stage.open(startGateway(options));
-      const apis = [makeApi({ name: 'api', upstream, routes: [makeRoute({ paths: ['/'] })], ...api })];
+      const apis = [makeApi({ name: 'api', upstream, routes: [makeRoute({ paths: ['/'], ...route })], ...api })];
       const bindings = (options.plugins ?? []).map(({ manifest }) => makeBinding({ plugin: manifest.name }));
-      await gateway.apply(putAll({ apis, bindings }));
+      await gateway.apply(putAll({ upstreams, apis, bindings }));
       return gateway;
     },
     publishWith: (upstream, plugin) => stage.publish(upstream, { plugins: [plugin] }),

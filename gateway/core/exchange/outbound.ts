@@ -20,12 +20,15 @@ export interface Outbound {
   readonly client: ClientFacts;
   readonly entry: RouteEntry;
   readonly destination: Destination;
+  /** Monotonic milliseconds when the head of the request was read. */
+  readonly beganMs: number;
 }
 
 /** Writes the request for whichever target is chosen. */
 export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodySource | undefined): ForwardRequest {
   const { exchange, entry, destination } = outbound;
-  const { timeouts, retries } = entry.api;
+  const { api, route } = entry;
+  const timeouts = route.timeouts ? { ...api.timeouts, ...route.timeouts } : api.timeouts;
   const host = takeOwnFields(exchange.request.headers);
   return {
     balancer: destination.balancer,
@@ -37,7 +40,8 @@ export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodyS
     connectMs: timeouts.connectMs,
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
-    retries: retries.attempts,
+    deadlineMs: timeouts.totalMs ? outbound.beganMs + timeouts.totalMs : undefined,
+    retries: api.retries.attempts,
   };
 }
 

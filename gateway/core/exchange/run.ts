@@ -87,13 +87,13 @@ export class Run implements ForwardHandler, Walk {
 
   #send(): void {
     if (this.isSettled) return;
-    const { context, entry, incoming, client } = this.#start;
+    const { context, entry, incoming, client, beganMs } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
     const { exchange } = this;
     const { ports } = context;
     const body = buildOutgoingBody(this, this.#chain, incoming.body, (error) => this.#fail(error));
-    const request = buildForwardRequest({ exchange, incoming, client, entry, destination }, body);
+    const request = buildForwardRequest({ exchange, incoming, client, entry, destination, beganMs }, body);
     this.#sentMs = ports.clock.monotonicMs();
     this.#forward = new Forward(ports.upstream, ports.clock, request, this);
     this.#forward.start(this.#sentMs);

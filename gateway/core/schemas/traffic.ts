@@ -16,6 +16,37 @@ import {
 } from './shared.ts';
 import { clientCertificatePolicy, upstreamTls } from './tls.ts';
 
+const timeoutProperties: Readonly<Record<string, JsonSchema>> = {
+  connectMs: milliseconds('Opening the connection, TLS included.', 5_000),
+  responseMs: milliseconds('From the request sent to the response head.', 60_000),
+  idleMs: milliseconds('Longest silence while a body is in flight.', 60_000),
+  totalMs: {
+    ...milliseconds(
+      "From the head of a request to the end of its target's response, all tries included; 0 = no bound.",
+      0,
+    ),
+    minimum: 0,
+  },
+};
+
+const timeouts: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  default: {},
+  description: 'Time bounds in milliseconds: of one try, and of all.',
+  properties: timeoutProperties,
+};
+
+// Without defaults: what is absent is as the api has it.
+const routeTimeouts: JsonSchema = {
+  type: 'object',
+  additionalProperties: false,
+  description: "Time bounds in the place of the api's, each by itself.",
+  properties: Object.fromEntries(
+    Object.entries(timeoutProperties).map(([key, { default: _, ...bound }]) => [key, bound]),
+  ),
+};
+
 /** Describes a route: matches requests by host, path, method, headers and query. At least one of them is needed. */
 export const ROUTE_SCHEMA: JsonSchema = {
   title: 'Route',
@@ -33,18 +64,7 @@ export const ROUTE_SCHEMA: JsonSchema = {
     headers: headerMatch,
     query: queryMatch,
     stripPath: { type: 'boolean', default: true, description: 'Takes the matched path off before forwarding.' },
-  },
-};
-
-const timeouts: JsonSchema = {
-  type: 'object',
-  additionalProperties: false,
-  default: {},
-  description: 'Time bounds of one try, in milliseconds.',
-  properties: {
-    connectMs: milliseconds('Opening the connection, TLS included.', 5_000),
-    responseMs: milliseconds('From the request sent to the response head.', 60_000),
-    idleMs: milliseconds('Longest silence while a body is in flight.', 60_000),
+    timeouts: routeTimeouts,
   },
 };
 

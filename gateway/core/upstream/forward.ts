@@ -28,6 +28,8 @@ export interface ForwardRequest {
   readonly connectMs: number;
   readonly responseMs: number;
   readonly idleMs: number;
+  /** Monotonic milliseconds when all of it must be over. */
+  readonly deadlineMs: number | undefined;
   readonly retries: number;
 }
 
@@ -72,6 +74,9 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   overloaded: 'no connection to the upstream is free',
 };
 
+// What says nothing about the target: who asks for an answer within a millisecond must not be able to have it ejected.
+const NO_FAULTS: ReadonlySet<UpstreamFailure> = new Set(['invalid-request', 'overloaded', 'deadline-exceeded']);
+
 // RFC 9110 section 9.2.2.
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
@@ -98,6 +103,12 @@ export class Forward implements UpstreamHandler {
   /** Begins the first try, or the next. */
   start(nowMs: number): void {
     const request = this.#request;
+    if (request.deadlineMs !== undefined && nowMs >= request.deadlineMs) {
+      this.#isOver = true;
+      const code = CODE_OF_FAILURE['deadline-exceeded'];
+      this.#handler.onError(new GatewayError(code, DETAIL_OF_FAILURE['deadline-exceeded']));
+      return;
+    }
     const target = request.balancer.choose(this.#tried, nowMs);
     if (!target) {
       this.#isOver = true;
@@ -119,6 +130,7 @@ export class Forward implements UpstreamHandler {
         body: request.body,
         responseMs: request.responseMs,
         idleMs: request.idleMs,
+        deadlineMs: request.deadlineMs,
         upgrade: request.upgrade,
         isRetry: this.#wasStale,
       },
@@ -175,7 +187,7 @@ export class Forward implements UpstreamHandler {
     if (this.#isOver) return;
     const { balancer } = this.#request;
     const isClientFault = failure === 'request-aborted';
-    const isTargetFault = !isClientFault && failure !== 'invalid-request' && failure !== 'overloaded';
+    const isTargetFault = !isClientFault && !NO_FAULTS.has(failure);
     // A connection that idled and was closed meanwhile says nothing about the target's health.
     const isStale = failure === 'reset-before-response' && wasReused;
     const nowMs = this.#clock.monotonicMs();

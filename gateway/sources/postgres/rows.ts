@@ -41,6 +41,7 @@ interface RouteRow {
   readonly headers: Route['headers'];
   readonly query: Route['query'];
   readonly strip_path: boolean;
+  readonly timeouts: NonNullable<Route['timeouts']> | null;
 }
 
 /** Is a row of `certificates`. */
@@ -187,6 +188,7 @@ function toRoute(row: RouteRow): Route {
     headers: row.headers,
     query: row.query,
     stripPath: row.strip_path,
+    ...(row.timeouts === null ? {} : { timeouts: row.timeouts }),
   };
 }
 

@@ -235,7 +235,12 @@ describe('checking a document', () => {
     const bad = readInput('api', { name: '!', routes: [{ paths: '/' }], extra: 1 });
 
     assert.equal(good.ok && good.value['enabled'], true);
-    assert.deepEqual(good.ok && good.value['timeouts'], { connectMs: 5_000, responseMs: 60_000, idleMs: 60_000 });
+    assert.deepEqual(good.ok && good.value['timeouts'], {
+      connectMs: 5_000,
+      responseMs: 60_000,
+      idleMs: 60_000,
+      totalMs: 0,
+    });
     assert.deepEqual(bad.ok ? [] : bad.problems.map(({ pointer, code }) => `${code} ${pointer}`).sort(), [
       'INVALID /name',
       'INVALID /routes/0/paths',

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw, type TestGateway } from '../../support/engine.ts';
+import { makeUpstream } from '../../support/entities.ts';
 import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
 import { createStage, type Stage } from '../../support/proxied-api.ts';
 
@@ -196,6 +197,38 @@ describe('an upstream', () => {
         const tookMs = performance.now() - began;
         assert.ok(tookMs >= 390 && tookMs < 700, `${path} took ${tookMs} ms`);
       }
+    });
+
+    it('is given up in all when the time of the route is over, whatever the api says, and not blamed for it', async () => {
+      const origins = await Promise.all(
+        [1, 2].map(() =>
+          startByPath((socket, path) => {
+            if (path === '/body') socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel');
+          }),
+        ),
+      );
+      const upstream = makeUpstream({
+        name: 'slow',
+        targets: origins.map(({ port }) => ({ host: '127.0.0.1', port, weight: 1 })),
+        healthChecks: { passive: { failures: 1, ejectMs: 60_000 } },
+      });
+      const slow = { connectMs: 1_000, responseMs: 5_000, idleMs: 5_000, totalMs: 5_000 };
+      const gateway = await stage.publish('', {
+        upstreams: [upstream],
+        api: { upstream: { name: 'slow' }, timeouts: slow, retries: { attempts: 3 } },
+        route: { timeouts: { totalMs: 200 } },
+      });
+
+      for (const [path, expected] of [
+        ['/head', /^HTTP\/1\.1 504 [\s\S]*UPSTREAM_TIMEOUT/],
+        ['/body', /^reset$/],
+      ] as const) {
+        const began = performance.now();
+        assert.match(await get(gateway, path), expected);
+        const tookMs = performance.now() - began;
+        assert.ok(tookMs >= 190 && tookMs < 500, `${path} took ${tookMs} ms`);
+      }
+      assert.ok(gateway.engine.health().every(({ isHealthy }) => isHealthy));
     });
 
     it('is not blamed for a client that is slower', async () => {
