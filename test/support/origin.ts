@@ -66,6 +66,8 @@ export interface TcpOrigin {
   readonly port: number;
   /** Every byte that came in, over all connections. */
   received(): string;
+  /** The same, connection by connection. */
+  texts(): readonly string[];
   readonly connections: readonly Socket[];
   close(): Promise<void>;
 }
@@ -89,6 +91,7 @@ export async function startTcpOrigin(onData: (socket: Socket, text: string) => v
     url: `http://127.0.0.1:${port}`,
     port,
     received: () => [...texts.values()].join(''),
+    texts: () => connections.map((socket) => texts.get(socket) ?? ''),
     connections,
     close: () =>
       new Promise((resolve) => {
