@@ -148,6 +148,22 @@ export function readRssBytes(rootPid: number): number {
   }, 0);
 }
 
+/** Counts what a process tree has open: files, sockets, pipes. */
+export function countHandles(rootPid: number): number {
+  return readTree(rootPid).reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0);
+}
+
+/** Tells how many handles this process and its children may have each, once they have raised their soft limit as Node does. */
+export function readHandleLimit(): number {
+  return readHardLimit(readFileSync('/proc/self/limits', 'utf8'));
+}
+
+/** Reads the hard limit of open files out of one /proc/PID/limits. */
+export function readHardLimit(text: string): number {
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(text)?.[1];
+  return hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard ?? 0);
+}
+
 /** Moves running processes, all their threads, to a core. */
 export function pinPids(pids: readonly number[], core: Core): void {
   if (core === undefined) return;

@@ -62,7 +62,13 @@ function buildBindings(logPath: string): readonly unknown[] {
   ];
 }
 
-const keyedRequests: readonly LoadRequest[] = listIndexes(CONSUMER_COUNT).map((index) => ({
+/** Gives what `full` configures besides its api. */
+export function buildFull(logPath: string): Omit<ConfigDocument, 'apis'> {
+  return { consumers: buildConsumers(), bindings: buildBindings(logPath) };
+}
+
+/** Are the requests of `full`, one for each consumer. */
+export const keyedRequests: readonly LoadRequest[] = listIndexes(CONSUMER_COUNT).map((index) => ({
   path: '/orders/1001',
   headers: { apikey: buildKey(index) },
 }));
@@ -91,8 +97,7 @@ export const SALLYPORT_CASES: readonly SallyportCase[] = [
     requests: keyedRequests,
     buildDocument: ({ upstreamUrl, logPath }) => ({
       apis: [buildApi('orders', upstreamUrl)],
-      consumers: buildConsumers(),
-      bindings: buildBindings(logPath),
+      ...buildFull(logPath),
     }),
   },
   {
@@ -102,8 +107,7 @@ export const SALLYPORT_CASES: readonly SallyportCase[] = [
     requests: spreadRequests,
     buildDocument: ({ upstreamUrl, logPath }) => ({
       apis: listIndexes(API_COUNT).map((index) => buildApi(`orders-${formatIndex(index)}`, upstreamUrl)),
-      consumers: buildConsumers(),
-      bindings: buildBindings(logPath),
+      ...buildFull(logPath),
     }),
   },
 ];

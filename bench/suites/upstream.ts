@@ -31,6 +31,11 @@ export function startEchoUpstream(_directory: string, core: Core): Promise<Bench
   return startScript('echo-upstream.js', core, 'echo on node:net');
 }
 
+/** Starts the upstream of bodies, late and large answers, and upgrades. */
+export function startMixedUpstream(core: Core): Promise<BenchUpstream> {
+  return startScript('mixed-upstream.js', core, 'node:http');
+}
+
 /**
  * Starts the upstream of gRPC calls: HTTP/2 in clear. nginx cannot be this one: it answers before it has read the body, and
  * then resets a stream that another nginx takes for closed.
