@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ADMIN_ERRORS } from '../admin/errors.ts';
 import { SETTINGS } from '../cli/settings.ts';
 import { ERRORS, GatewayError } from '../gateway/core/errors.ts';
+import { GRPC_STATUS } from '../gateway/core/exchange/grpc.ts';
 import type { Manifest } from '../gateway/core/manifest.ts';
 import type { Scope } from '../gateway/core/model.ts';
 import { readRequestTarget } from '../gateway/core/routing/path.ts';
@@ -59,6 +60,15 @@ describe('docs/errors.md', () => {
       expected,
     );
     for (const row of rows) assert.ok((row[4] ?? '').length > 20, `${row[0]} needs advice`);
+  });
+});
+
+describe('docs/grpc.md', () => {
+  it('lists the status of every error', () => {
+    const rows = readTable(read('docs/grpc.md'), 'Errors of the gateway');
+
+    const listed = Object.fromEntries(rows.map(([code, status = '']) => [plain(code), Number(status.split(' ')[0])]));
+    assert.deepEqual(listed, GRPC_STATUS);
   });
 });
 

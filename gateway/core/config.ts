@@ -144,27 +144,12 @@ export function readInput(kind: InputKind, input: unknown): ReadResult {
 
 /** Checks a plugin's configuration against its own schema and fills defaults. Pointers are relative to the configuration. */
 export function readPluginConfig(plugin: InstalledPlugin, config: unknown): ReadResult {
-  return runValidator(validatorOf(plugin), config);
-}
-
-/** Compiles the schemas of plugins ahead of need: one takes up to 30 ms, for which no request should wait. */
-export function* compileConfigSchemas(plugins: Iterable<InstalledPlugin>): Steps<void> {
-  for (const plugin of plugins) {
-    try {
-      validatorOf(plugin);
-    } catch {
-      // A schema that is none harms who binds the plugin, and nobody before.
-    }
-    yield;
+  let validator = configValidators.get(plugin);
+  if (!validator) {
+    validator = buildValidator(plugin.configSchema);
+    configValidators.set(plugin, validator);
   }
-}
-
-function validatorOf(plugin: InstalledPlugin): Validator {
-  const known = configValidators.get(plugin);
-  if (known) return known;
-  const validator = buildValidator(plugin.configSchema);
-  configValidators.set(plugin, validator);
-  return validator;
+  return runValidator(validator, config);
 }
 
 /** Checks a manifest. @throws ConfigError naming each fault. */

@@ -39,6 +39,8 @@ export interface BodySource {
   resume(): void;
   /** Reads the rest within bounds and throws it away, or closes the connection. */
   discard(): void;
+  /** Lifts the bounds on silence and slowness, where whoever forwards the body bounds the silence of both sides. */
+  allowSilence?(): void;
 }
 
 /**

@@ -73,6 +73,7 @@ export const FAKE_ID = '0123456789abcdef0123456789abcdef';
 export function fakeExchange(options: ExchangeOptions = {}): TestExchange {
   const { response } = options;
   const exchange = new ExchangeState({
+    isGrpc: false,
     id: options.id ?? FAKE_ID,
     httpVersion: options.httpVersion ?? '1.1',
     api: options.api ?? FAKE_API,

@@ -1,8 +1,10 @@
-// Makes the gateway's own answers: RFC 9457 problem documents.
+// Makes the gateway's own answers: RFC 9457 problem documents, and what gRPC has in their place.
 // Must never show upstream text, a stack, a host or a credential.
 import { ERRORS, GatewayError } from '../errors.ts';
 import type { Logger } from '../plugin.ts';
+import type { OutgoingResponse } from '../ports.ts';
 import type { OwnAnswer } from './exchange.ts';
+import { listErrorTrailers, toGrpcError } from './grpc.ts';
 import { Headers, isField } from './headers.ts';
 
 /** Seconds after which a client may try again when nothing better is known. */
@@ -13,6 +15,18 @@ export function toGatewayError(error: unknown, log: Logger, requestId: string): 
   if (error instanceof GatewayError) return error;
   log.error('unexpected error', { error, exchange: requestId });
   return new GatewayError('INTERNAL', 'the gateway failed to handle this request', { cause: error });
+}
+
+/** Builds the answer for an error, for a call of gRPC or for any other request. */
+export function buildError(error: GatewayError, requestId: string, isGrpc: boolean): OwnAnswer {
+  const problem = buildProblem(error, requestId);
+  return isGrpc ? toGrpcError(problem, error) : problem;
+}
+
+/** Ends a response whose head has gone, so that nobody takes it for whole: gRPC has a status for that behind the body. */
+export function breakOff(outgoing: OutgoingResponse, error: GatewayError, isGrpc: boolean): void {
+  if (isGrpc) outgoing.end(listErrorTrailers(error));
+  else outgoing.abort();
 }
 
 /** Builds the answer for an error; `requestId` is empty for what never became a request. @see RFC 9457 section 3 */

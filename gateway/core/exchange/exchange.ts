@@ -13,6 +13,7 @@ import type {
   MaybePromise,
 } from '../plugin.ts';
 import { readPath, readTarget } from '../routing/path.ts';
+import { toGrpcAnswer } from './grpc.ts';
 import { Headers } from './headers.ts';
 
 /** Largest body that `readBody` collects when the plugin names no bound. */
@@ -144,6 +145,8 @@ export interface ExchangeParts {
   readonly request: RequestState;
   readonly consumers: CredentialFinder;
   readonly tally: Tally;
+  /** It is a call of gRPC, and errors are told in its way. */
+  readonly isGrpc: boolean;
 }
 
 /** Holds an exchange; `answer` is set when the walk is over because someone answered. */
@@ -155,6 +158,7 @@ export class ExchangeState implements Exchange {
   readonly request: RequestState;
   readonly consumers: CredentialFinder;
   readonly tally: Tally;
+  readonly isGrpc: boolean;
   response: ResponseState | undefined;
   consumer: Consumer | undefined;
   credential: Credential | undefined;
@@ -171,6 +175,7 @@ export class ExchangeState implements Exchange {
     this.request = parts.request;
     this.consumers = parts.consumers;
     this.tally = parts.tally;
+    this.isGrpc = parts.isGrpc;
   }
 
   get id(): string {
@@ -200,8 +205,13 @@ export class ExchangeState implements Exchange {
   /** Puts what a response hook answered, if it did, in the place of the response. */
   replaceResponse(): void {
     if (!this.answer) return;
-    this.response = { ...this.answer, source: 'gateway' };
+    this.setOwnResponse(this.answer);
     this.answer = undefined;
+  }
+
+  /** Makes an answer of a plugin or the gateway the response. */
+  setOwnResponse(answer: OwnAnswer): void {
+    this.response = { ...(this.isGrpc ? toGrpcAnswer(answer) : answer), source: 'gateway' };
   }
 
   respond(status: number, headers: Readonly<Record<string, string>> = {}, body: string | Uint8Array = ''): void {

@@ -1,15 +1,17 @@
 // Writes a request anew for its target: path joined, headers from parsed parts, the body as plugins left it.
 // Must not copy anything of the client's framing.
 import { type Chain, runChunkSteps, type Walk } from '../pipeline.ts';
-import type { BodySource, IncomingRequest } from '../ports.ts';
+import type { BodySource, Clock, IncomingRequest } from '../ports.ts';
 import type { RouteEntry } from '../routing/router.ts';
 import type { TargetState } from '../upstream/balancer.ts';
 import type { ForwardRequest } from '../upstream/forward.ts';
+import { isHttp2 } from '../upstream/protocol.ts';
 import { joinUpstreamTarget } from '../upstream/target-path.ts';
 import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeClientCertificate, writeOwnHeaders } from './client.ts';
 import type { ExchangeState } from './exchange.ts';
 import { OWN_FIELDS } from './field-name.ts';
+import { readGrpcTimeout, writeGrpcTimeout } from './grpc.ts';
 import { type Headers, readHost } from './headers.ts';
 import { filterTrailers, transformBody } from './request-body.ts';
 
@@ -22,6 +24,7 @@ export interface Outbound {
   readonly destination: Destination;
   /** Monotonic milliseconds when the head of the request was read. */
   readonly beganMs: number;
+  readonly clock: Clock;
 }
 
 /** Writes the request for whichever target is chosen. */
@@ -30,17 +33,21 @@ export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodyS
   const { api, route } = entry;
   const timeouts = route.timeouts ? { ...api.timeouts, ...route.timeouts } : api.timeouts;
   const host = takeOwnFields(exchange.request.headers);
+  const deadlineMs = findDeadline(outbound, timeouts.totalMs ?? 0);
+  // Both sides of a call may be silent for as long as its target allows, which speaks HTTP/2 and is watched for that.
+  const isCall = exchange.isGrpc && destination.balancer.targets.every(({ protocol }) => isHttp2(protocol));
+  if (isCall) outbound.incoming.body?.allowSilence?.();
   return {
     balancer: destination.balancer,
     method: exchange.request.method,
     target: targetOf(outbound),
-    headersFor: (target) => headersFor(outbound, host, target),
+    headersFor: (target) => headersFor(outbound, host, target, deadlineMs),
     body,
     upgrade: outbound.incoming.upgrade,
     connectMs: timeouts.connectMs,
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
-    deadlineMs: timeouts.totalMs ? outbound.beganMs + timeouts.totalMs : undefined,
+    deadlineMs,
     retries: api.retries.attempts,
   };
 }
@@ -52,15 +59,36 @@ function targetOf({ exchange, entry, destination, incoming }: Outbound): string 
   return query === '' && incoming.target.endsWith('?') ? `${target}?` : target;
 }
 
-function headersFor(outbound: Outbound, host: string | undefined, target: TargetState): readonly string[] {
-  const { exchange, entry, client, incoming } = outbound;
+function headersFor(
+  outbound: Outbound,
+  host: string | undefined,
+  target: TargetState,
+  deadlineMs: number | undefined,
+): readonly string[] {
+  const { exchange, entry, client, incoming, clock } = outbound;
   // HTTP/1.0 may come without Host.
   const lines = ['Host', host ?? ((entry.api.preserveHost && client.host) || target.authority)];
   exchange.request.headers.writeTo(lines);
   writeOwnHeaders(lines, exchange, client, incoming.localPort);
+  // Less what has passed; the target learns of our own bound as well, and need not work for nobody.
+  if (exchange.isGrpc && deadlineMs !== undefined) {
+    lines.push('grpc-timeout', writeGrpcTimeout(deadlineMs - clock.monotonicMs()));
+  }
   const isTold = entry.api.clientCertificate?.forward === true && exchange.client.certificate !== undefined;
   if (isTold && incoming.tls?.peer) writeClientCertificate(lines, incoming.tls.peer);
   return lines;
+}
+
+/** Gives when all must be over: by the route's bound, or by what a call of gRPC says. @throws REQUEST_MALFORMED */
+function findDeadline({ exchange, beganMs }: Outbound, totalMs: number): number | undefined {
+  let allowedMs = totalMs > 0 ? totalMs : Number.POSITIVE_INFINITY;
+  if (exchange.isGrpc) {
+    const { headers } = exchange.request;
+    const sent = headers.get('grpc-timeout');
+    if (sent !== undefined) allowedMs = Math.min(allowedMs, readGrpcTimeout(sent));
+    headers.delete('grpc-timeout');
+  }
+  return allowedMs === Number.POSITIVE_INFINITY ? undefined : beganMs + allowedMs;
 }
 
 /** Takes off what the gateway writes itself, and gives the Host if a plugin set one. @throws HOST_INVALID */

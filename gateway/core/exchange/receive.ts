@@ -13,6 +13,7 @@ import { EMPTY_SNAPSHOT, findRouteChain, findUnroutedChain, type Snapshot } from
 import { findClientRefusal } from '../tls/client-certificate.ts';
 import { type ClientFacts, readClient } from './client.ts';
 import { ExchangeState, RequestState, type Tally } from './exchange.ts';
+import { isGrpc } from './grpc.ts';
 import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
 import { collectBody } from './request-body.ts';
 import { Run } from './run.ts';
@@ -162,6 +163,7 @@ function buildExchange(parts: {
     }),
     consumers: ports.consumers,
     tally: newTally(ports.clock.wallMs()),
+    isGrpc: isGrpc(incoming),
   });
 }
 

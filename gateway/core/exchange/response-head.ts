@@ -3,6 +3,7 @@
 import { GatewayError } from '../errors.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { OutgoingResponse, UpstreamProtocol } from '../ports.ts';
+import { isHttp2 } from '../upstream/protocol.ts';
 import { viaOf } from './client.ts';
 import type { ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
@@ -14,7 +15,7 @@ export function readResponse(
   protocol: UpstreamProtocol,
 ): { readonly response: ResponseState; readonly length: number | undefined } {
   const { headers, length } = readResponseHeaders(rawHeaders);
-  headers.append('Via', viaOf(protocol === 'h2c' || protocol === 'h2' ? '2.0' : '1.1'));
+  headers.append('Via', viaOf(isHttp2(protocol) ? '2.0' : '1.1'));
   return { response: { status, headers, source: 'upstream', body: undefined }, length };
 }
 

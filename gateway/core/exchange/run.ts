@@ -8,7 +8,7 @@ import type { Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
 import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
-import { buildProblem, toGatewayError } from './answers.ts';
+import { breakOff, buildError, toGatewayError } from './answers.ts';
 import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
@@ -32,6 +32,7 @@ export class Run implements ForwardHandler, Walk {
   #sentMs = 0;
   #phase: 'request' | 'response' | 'streaming' | 'over' = 'request';
   #isWaiting = false;
+  #isBroken = false;
   #held: Uint8Array[] = [];
   #hasEnded = false;
   #trailers: readonly string[] | undefined;
@@ -93,7 +94,10 @@ export class Run implements ForwardHandler, Walk {
     const { exchange } = this;
     const { ports } = context;
     const body = buildOutgoingBody(this, this.#chain, incoming.body, (error) => this.#fail(error));
-    const request = buildForwardRequest({ exchange, incoming, client, entry, destination, beganMs }, body);
+    const request = buildForwardRequest(
+      { exchange, incoming, client, entry, destination, beganMs, clock: ports.clock },
+      body,
+    );
     this.#sentMs = ports.clock.monotonicMs();
     this.#forward = new Forward(ports.upstream, ports.clock, request, this);
     this.#forward.start(this.#sentMs);
@@ -231,7 +235,7 @@ export class Run implements ForwardHandler, Walk {
 
   #answer(answer: OwnAnswer): MaybePromise<void> {
     if (this.#phase === 'over') return undefined;
-    this.exchange.response = { ...answer, source: 'gateway' };
+    this.exchange.setOwnResponse(answer);
     return this.#walkResponse(() => this.#writeOwn(this.exchange.response?.body ?? NO_BYTES));
   }
 
@@ -240,7 +244,8 @@ export class Run implements ForwardHandler, Walk {
     if (!response || this.#phase === 'over') return;
     const { outgoing, incoming } = this.#start;
     incoming.body?.discard();
-    this.#writeHead(response, body.length);
+    // A length would say that a body was meant to come: in a call of gRPC its end goes with the head.
+    this.#writeHead(response, this.exchange.isGrpc ? undefined : body.length);
     if (body.length > 0 && incoming.method !== 'HEAD') {
       tally.responseBytes += body.length;
       outgoing.write(body);
@@ -265,13 +270,14 @@ export class Run implements ForwardHandler, Walk {
     this.#forward?.abort();
     this.#isWaiting = false;
     if (this.#phase === 'streaming') {
-      this.#start.outgoing.abort();
+      this.#isBroken = true;
+      breakOff(this.#start.outgoing, known, this.exchange.isGrpc);
       return;
     }
-    const answer = buildProblem(known, this.exchange.id);
+    const answer = buildError(known, this.exchange.id, this.exchange.isGrpc);
     // A response hook that fails must not be asked about the answer to its own failure.
     if (this.#phase === 'response') {
-      this.exchange.response = { ...answer, source: 'gateway' };
+      this.exchange.setOwnResponse(answer);
       this.#writeOwn(answer.body);
       return;
     }
@@ -284,7 +290,7 @@ export class Run implements ForwardHandler, Walk {
     const { incoming, beganMs, context, lease } = this.#start;
     this.#forward?.abort();
     const { tally } = this.exchange;
-    tally.isComplete = isComplete;
+    tally.isComplete = isComplete && !this.#isBroken;
     if (incoming.body) tally.requestBytes = incoming.body.bytesRead;
     tally.totalMs = context.ports.clock.monotonicMs() - beganMs;
     runLogSteps(this, this.#chain.log);

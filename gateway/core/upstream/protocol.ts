@@ -16,3 +16,8 @@ export function defaultPort(protocol: UpstreamProtocol): number {
 export function toHttpUrl(text: string): string {
   return text.replace(/^h2(c?):/, (_, clear: string) => (clear === '' ? 'https:' : 'http:'));
 }
+
+/** Says whether a protocol is HTTP/2. */
+export function isHttp2(protocol: UpstreamProtocol): boolean {
+  return protocol === 'h2' || protocol === 'h2c';
+}

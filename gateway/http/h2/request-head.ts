@@ -1,6 +1,7 @@
 // Reads the header section of a stream: what node:http2 leaves to check of RFC 9113 section 8.3 is checked here.
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
+import { isGrpcType } from '../../core/exchange/grpc.ts';
 
 /** Most header lines of a request, as in HTTP/1.1. Pieces of a cookie count as lines until they are joined. */
 const MAX_HEADER_LINES = 100;
@@ -117,6 +118,10 @@ function readField(draft: Draft, lines: string[], name: string, value: string): 
       break;
     case 'te':
       draft.acceptsTrailers = true;
+      break;
+    case 'content-type':
+      // Its clients read trailers whether they say so or not: there is no other place for the status.
+      draft.acceptsTrailers ||= isGrpcType(value);
       break;
     default:
       break;

@@ -10,7 +10,8 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { GatewayError } from '../../core/errors.ts';
-import { buildProblem } from '../../core/exchange/answers.ts';
+import { buildError } from '../../core/exchange/answers.ts';
+import { isGrpc } from '../../core/exchange/grpc.ts';
 import type { ConnectionFacts, ConnectionOptions } from '../h1/connection-options.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
 import { MAX_HEADER_LIST_BYTES, type RequestHead, readRequestHead } from './request-head.ts';
@@ -142,7 +143,7 @@ export class ServerSession implements Timed, StreamOwner {
       this.#begin(stream, flags, readRequestHead(raw));
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      this.#refuse(stream, error);
+      this.#refuse(stream, error, isGrpc({ httpVersion: '2.0', rawHeaders: raw }));
     }
   }
 
@@ -160,13 +161,13 @@ export class ServerSession implements Timed, StreamOwner {
   }
 
   /** Answers what never becomes a request of the core. */
-  #refuse(stream: ServerHttp2Stream, error: GatewayError): void {
-    const { status, headers, body } = buildProblem(error, '');
+  #refuse(stream: ServerHttp2Stream, error: GatewayError, isCall: boolean): void {
+    const { status, headers, body } = buildError(error, '', isCall);
     const lines: string[] = [];
     headers.writeTo(lines);
     const response = new ServerStream(stream, this, { method: 'GET', acceptsTrailers: false, body: undefined });
     stream.resume();
-    response.writeHead(status, lines, body.length);
+    response.writeHead(status, lines, isCall ? undefined : body.length);
     response.write(body);
     response.end();
   }

@@ -28,7 +28,8 @@ export class StreamBody implements BodySource, Timed {
   slot = -1;
   readonly #stream: ServerHttp2Stream;
   readonly #owner: BodyOwner;
-  readonly #pace: BodyPace;
+  /** Undefined = it may take its time. */
+  #pace: BodyPace | undefined;
   #sink: BodySink | undefined;
   #trailers: readonly string[] | undefined;
   #error: Error | undefined;
@@ -68,7 +69,7 @@ export class StreamBody implements BodySource, Timed {
     // Nobody may pause what is being thrown away.
     if (this.#isPaused || this.isDone || this.#isDiscarded) return;
     this.#isPaused = true;
-    this.#pace.rest();
+    this.#pace?.rest();
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#stream.pause();
   }
@@ -88,6 +89,11 @@ export class StreamBody implements BodySource, Timed {
     this.deadlineMs = Number.POSITIVE_INFINITY;
     if (this.#isFlowing) this.#stream.resume();
     else this.#flow();
+  }
+
+  allowSilence(): void {
+    this.#pace = undefined;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
   }
 
   /** Ends early: the client broke off, or is too slow. */
@@ -142,6 +148,7 @@ export class StreamBody implements BodySource, Timed {
   }
 
   #beginToWait(): void {
+    if (!this.#pace) return;
     this.deadlineMs = this.#pace.wait(this.bytesRead);
     if (this.slot === -1) this.#owner.deadlines.watch(this);
   }
