@@ -12,6 +12,8 @@ import { startPace } from './pace.ts';
 import { publishApis } from './stage.ts';
 
 const CONNECTIONS = 1_000;
+/** The other three send bodies: more of them than the gateway has connections to one target. */
+const SEATS_PER_HEAD = 4;
 const WINDOW_MS = 5_000;
 const WINDOWS_WITHOUT = 3;
 /** Longer than the longest deadline, so that connections end and are replaced meanwhile. */
@@ -47,7 +49,7 @@ function gather(port: number, count: number): Crowd {
   const members = new Map<number, { drip(): void; end(): void }>();
   let isDwindling = false;
   const join = (seat: number): void => {
-    const kind: Kind = seat % 2 === 0 ? 'head' : 'body';
+    const kind: Kind = seat % SEATS_PER_HEAD === 0 ? 'head' : 'body';
     const openedAt = performance.now();
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     socket.write(OPENINGS[kind]);
@@ -145,7 +147,7 @@ async function run(stage: Stage): ReturnType<EnduranceCase['run']> {
 /** Is the case. */
 export const slowLoris: EnduranceCase = {
   name: 'slow-loris',
-  description: 'connections that send a byte a second, half of them of a head, half of a body',
+  description: 'connections that send a byte a second, a quarter of them of a head, the others of a body',
   handles: 4_096,
   run,
 };

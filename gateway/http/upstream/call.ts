@@ -24,6 +24,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   slot = -1;
   isOver = false;
   readonly wantsFresh: boolean;
+  readonly hasBodyToCome: boolean;
   readonly #request: UpstreamRequest;
   readonly #handler: UpstreamHandler;
   readonly #deadlines: Deadlines;
@@ -42,6 +43,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   constructor({ request, handler, connectMs, deadlines }: CallOptions) {
     this.#request = request;
     this.wantsFresh = request.isRetry ?? false;
+    this.hasBodyToCome = request.body !== undefined && !(request.body instanceof Uint8Array);
     this.#handler = handler;
     this.#deadlines = deadlines;
     this.#reader = new ResponseReader(request.method, request.upgrade !== undefined, this);
@@ -87,6 +89,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#isSent = true;
     this.#isClientsTurn = false;
     if (this.isOver) return;
+    if (this.hasBodyToCome) this.#connection?.sent();
     if (this.#head) this.#wait();
     else this.deadlineMs = this.#within(this.#request.responseMs);
   }
@@ -154,7 +157,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     if (this.#tunnel) this.#tunnel.abort();
     else if (performance.now() >= (this.#request.deadlineMs ?? Number.POSITIVE_INFINITY)) {
       this.#fail('deadline-exceeded', cause);
-    } else if (!this.#connection?.isOpen) this.#fail('connect-timeout', cause);
+    } else if (!this.#connection) this.#fail('overloaded', new Error('no connection was free in time'));
+    else if (!this.#connection.isOpen) this.#fail('connect-timeout', cause);
     else if (this.#head || !this.#isSent) this.#fail('idle-timeout', cause);
     else this.#fail('response-timeout', cause);
   }

@@ -10,7 +10,7 @@ import { StreamCall } from './h2/stream-call.ts';
 import { createNames, FRESH_MS, type Names } from './names.ts';
 import { Pool, type PoolLimits } from './pool.ts';
 
-const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxWaiting: 1024 };
+const POOL_LIMITS: PoolLimits = { maxConnections: 512, maxSending: 384, maxWaiting: 1024 };
 /** How often connections that were not needed since the last look are closed. */
 const TRIM_MS = 60_000;
 const DEADLINE_TICK_MS = 20;
@@ -90,6 +90,7 @@ function findPool(shared: Shared, address: TargetAddress): AnyPool {
       keep();
       return new Connection(address, shared.names.lookup, {
         onIdle: (connection) => made.giveBack(connection),
+        onSent: (connection) => made.sent(connection),
         onClosed: (connection) => made.drop(connection),
       });
     }, POOL_LIMITS);

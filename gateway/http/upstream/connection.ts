@@ -20,6 +20,8 @@ const KEEP_ALIVE_MARGIN_MS = 1_000;
 /** Hears what happens to a connection. */
 export interface ConnectionEvents {
   onIdle(connection: Connection): void;
+  /** The request that it carries has come whole from its client. */
+  onSent(connection: Connection): void;
   onClosed(connection: Connection): void;
 }
 
@@ -71,6 +73,11 @@ export class Connection implements Pooled {
   carry(call: Call): void {
     this.#call = call;
     if (this.#isOpen) call.onOpen(this.socket);
+  }
+
+  /** Hears that the call has sent its request whole. */
+  sent(): void {
+    this.#events.onSent(this);
   }
 
   /** Hands everything that comes from here on to a tunnel; the call goes on to bound its time. */

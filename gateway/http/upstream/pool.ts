@@ -4,7 +4,12 @@
 /** Bounds of a pool. */
 export interface PoolLimits {
   readonly maxConnections: number;
-  /** Requests that may wait for a connection; more would only grow old. */
+  /**
+   * Connections that may carry requests whose bodies are still on their way. Clients decide how long that takes, and slow
+   * ones must not hold all there are. Absent = all.
+   */
+  readonly maxSending?: number;
+  /** Requests that may wait for a connection, and as many again whose bodies are to come; more would only grow old. */
   readonly maxWaiting: number;
 }
 
@@ -23,6 +28,8 @@ export interface Borrower<Connection> {
   readonly isOver: boolean;
   /** Wants a connection that carried nothing yet: one that idled was closed under it before. */
   readonly wantsFresh: boolean;
+  /** Will wait for a client while it uses the connection, until `sent` is called for it. */
+  readonly hasBodyToCome: boolean;
   use(connection: Connection): void;
 }
 
@@ -32,7 +39,11 @@ export class Pool<Connection extends Pooled> {
   readonly #limits: PoolLimits;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
+  /** Carry what is still on its way from a client. */
+  readonly #sending = new Set<Connection>();
   readonly #waiting: Borrower<Connection>[] = [];
+  /** Wait until fewer are sending; whoever has no body to come passes them. */
+  readonly #waitingToSend: Borrower<Connection>[] = [];
   #fewestIdle = 0;
   /** Idle connections are about to be lent to those who wait. */
   #isServing = false;
@@ -49,32 +60,32 @@ export class Pool<Connection extends Pooled> {
 
   /** Lends a connection, now or when one is free. Gives false when too many wait already. */
   borrow(borrower: Borrower<Connection>): boolean {
+    if (borrower.hasBodyToCome && !this.#mayMoreSend) return this.#queue(borrower, this.#waitingToSend);
     if (borrower.wantsFresh) this.#makeRoom();
     else if (this.#waiting.length === 0 && this.#lendIdle(borrower)) return true;
-    if (this.#all.size < this.#limits.maxConnections) {
+    if (this.#hasRoom) {
       this.#lendNew(borrower);
       return true;
     }
-    if (this.#waiting.length >= this.#limits.maxWaiting && !this.#forgetGone()) return false;
-    this.#waiting.push(borrower);
-    return true;
+    return this.#queue(borrower, this.#waiting);
+  }
+
+  /** Hears that what a connection carries has come whole from its client. */
+  sent(connection: Connection): void {
+    if (this.#sending.delete(connection) && this.#waitingToSend.length > 0) this.#serveSoon();
   }
 
   /** Takes a connection back that may carry another request; whoever waits longest gets it. */
   giveBack(connection: Connection): void {
     this.#idle.push(connection);
-    if (this.#waiting.length === 0 || this.#isServing) return;
-    this.#isServing = true;
     // Not in this turn: more bytes may stand behind the response, and would be taken for the answer to the next request.
-    setImmediate(() => {
-      this.#isServing = false;
-      this.#serve();
-    });
+    if (this.#waiting.length > 0 || this.#waitingToSend.length > 0) this.#serveSoon();
   }
 
   /** Forgets a connection that has closed; whoever waits gets a new one in its place. */
   drop(connection: Connection): void {
     if (!this.#all.delete(connection)) return;
+    this.#sending.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     const next = this.#nextWaiting();
@@ -96,25 +107,41 @@ export class Pool<Connection extends Pooled> {
   /** Closes every connection now. */
   close(): void {
     this.#waiting.length = 0;
+    this.#waitingToSend.length = 0;
     for (const connection of [...this.#all]) connection.close();
   }
 
+  get #mayMoreSend(): boolean {
+    return this.#sending.size < (this.#limits.maxSending ?? this.#limits.maxConnections);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#all.size < this.#limits.maxConnections;
+  }
+
+  #serveSoon(): void {
+    if (this.#isServing) return;
+    this.#isServing = true;
+    setImmediate(() => {
+      this.#isServing = false;
+      this.#serve();
+    });
+  }
+
   #serve(): void {
-    while (this.#idle.length > 0) {
+    while (this.#idle.length > 0 || this.#hasRoom) {
       const next = this.#nextWaiting();
       if (!next) return;
       if (this.#lendIdle(next)) continue;
       // Every idle one was too old, and in its place another may have got a new one already.
-      if (this.#all.size < this.#limits.maxConnections) this.#lendNew(next);
+      if (this.#hasRoom) this.#lendNew(next);
       else this.#waiting.unshift(next);
     }
   }
 
-  /** Makes room among those who wait; gives false when none of them has given up. */
-  #forgetGone(): boolean {
-    const left = this.#waiting.filter(({ isOver }) => !isOver);
-    if (left.length === this.#waiting.length) return false;
-    this.#waiting.splice(0, this.#waiting.length, ...left);
+  #queue(borrower: Borrower<Connection>, waiting: Borrower<Connection>[]): boolean {
+    if (waiting.length >= this.#limits.maxWaiting && !forgetGone(waiting)) return false;
+    waiting.push(borrower);
     return true;
   }
 
@@ -123,7 +150,7 @@ export class Pool<Connection extends Pooled> {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       this.#fewestIdle = Math.min(this.#fewestIdle, this.#idle.length);
       if (idle.isUsable) {
-        borrower.use(idle);
+        this.#lend(idle, borrower);
         return true;
       }
       idle.close();
@@ -132,17 +159,37 @@ export class Pool<Connection extends Pooled> {
   }
 
   #makeRoom(): void {
-    if (this.#all.size >= this.#limits.maxConnections) this.#idle[0]?.close();
+    if (!this.#hasRoom) this.#idle[0]?.close();
   }
 
   #lendNew(borrower: Borrower<Connection>): void {
     const connection = this.#open();
     this.#all.add(connection);
+    this.#lend(connection, borrower);
+  }
+
+  #lend(connection: Connection, borrower: Borrower<Connection>): void {
+    if (borrower.hasBodyToCome) this.#sending.add(connection);
     borrower.use(connection);
   }
 
   #nextWaiting(): Borrower<Connection> | undefined {
-    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) if (!next.isOver) return next;
+    for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      if (next.isOver) continue;
+      if (!next.hasBodyToCome || this.#mayMoreSend) return next;
+      this.#waitingToSend.push(next);
+    }
+    if (!this.#mayMoreSend) return undefined;
+    for (let next = this.#waitingToSend.shift(); next; next = this.#waitingToSend.shift())
+      if (!next.isOver) return next;
     return undefined;
   }
+}
+
+/** Makes room among those who wait; gives false when none of them has given up. */
+function forgetGone<Connection>(waiting: Borrower<Connection>[]): boolean {
+  const left = waiting.filter(({ isOver }) => !isOver);
+  if (left.length === waiting.length) return false;
+  waiting.splice(0, waiting.length, ...left);
+  return true;
 }

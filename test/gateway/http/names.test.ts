@@ -107,7 +107,8 @@ describe('a pool whose addresses have moved', () => {
       },
       { maxConnections: 4, maxWaiting: 4 },
     );
-    const borrow = (): boolean => pool.borrow({ isOver: false, wantsFresh: false, use: (link) => used.push(link) });
+    const borrow = (): boolean =>
+      pool.borrow({ isOver: false, wantsFresh: false, hasBodyToCome: false, use: (link) => used.push(link) });
     borrow();
     borrow();
     const [idle, busy] = opened;

@@ -1,6 +1,6 @@
 // The upstream client: what it takes for a response, however the bytes are cut, and what it does with connections.
 import assert from 'node:assert/strict';
-import type { TargetAddress, UpstreamFailure, UpstreamRequest } from '../../../gateway/core/ports.ts';
+import type { BodySource, TargetAddress, UpstreamFailure, UpstreamRequest } from '../../../gateway/core/ports.ts';
 import { createUpstreamClient } from '../../../gateway/http/upstream/client.ts';
 import { readResponseHead } from '../../../gateway/http/upstream/head-parser.ts';
 import { ResponseReader } from '../../../gateway/http/upstream/response-reader.ts';
@@ -224,6 +224,33 @@ describe('upstream client', () => {
         'GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n' +
           'PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc',
       );
+    });
+
+    it('keeps connections for others when many bodies are slow, and blames no target for the wait', async () => {
+      origin = await startTcpOrigin((socket, text) => {
+        if (text.startsWith('GET')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx');
+      });
+      const body: BodySource = {
+        length: 9,
+        expectsContinue: false,
+        bytesRead: 0,
+        start: () => undefined,
+        pause: () => undefined,
+        resume: () => undefined,
+        discard: () => undefined,
+      };
+      const [settled, late]: [string[], Promise<unknown>[]] = [[], []];
+
+      for (let count = 0; count < 600; count++) {
+        const sent = ask({ method: 'POST', body }, { connectMs: 250 });
+        late.push(sent.catch((error: Error) => settled.push(error.message)));
+      }
+
+      assert.equal(await ask({}, { connectMs: 250 }), '200 x');
+      await Promise.race(late);
+      assert.equal(settled[0], 'overloaded');
+      await origin.close();
+      await Promise.all(late);
     });
   });
 });

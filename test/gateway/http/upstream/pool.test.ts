@@ -25,10 +25,12 @@ class FakeConnection implements Pooled {
 class FakeBorrower implements Borrower<FakeConnection> {
   isOver = false;
   readonly wantsFresh: boolean;
+  readonly hasBodyToCome: boolean;
   used: FakeConnection | undefined;
 
-  constructor(wantsFresh = false) {
-    this.wantsFresh = wantsFresh;
+  constructor(options: { readonly wantsFresh?: boolean; readonly hasBodyToCome?: boolean } = {}) {
+    this.wantsFresh = options.wantsFresh ?? false;
+    this.hasBodyToCome = options.hasBodyToCome ?? false;
   }
 
   use(connection: FakeConnection): void {
@@ -134,9 +136,68 @@ describe('a pool', () => {
     assert.ok(a?.used && b?.used);
     pool.giveBack(a.used);
 
-    const fresh = borrow(new FakeBorrower(true));
+    const fresh = borrow(new FakeBorrower({ wantsFresh: true }));
 
     assert.equal(a.used.isClosed, true);
     assert.equal(fresh?.used, opened[2]);
+  });
+
+  describe('with bodies that are still on their way', () => {
+    beforeEach(() => {
+      pool = new Pool(
+        () => {
+          const one = new FakeConnection((closed) => pool.drop(closed));
+          opened.push(one);
+          return one;
+        },
+        { maxConnections: 3, maxSending: 2, maxWaiting: 3 },
+      );
+    });
+
+    function send(): FakeBorrower | undefined {
+      return borrow(new FakeBorrower({ hasBodyToCome: true }));
+    }
+
+    it('keeps connections for requests that wait for nobody', () => {
+      const senders = [send(), send(), send(), send(), send(), send()];
+
+      assert.deepEqual(
+        senders.map((one) => (one ? one.used !== undefined : 'refused')),
+        [true, true, false, false, false, 'refused'],
+      );
+      assert.ok(borrow()?.used);
+    });
+
+    it('lends to the next sender when a body has come whole, also before its answer', async () => {
+      const [first, , third] = [send(), send(), send()];
+      assert.ok(first?.used);
+
+      pool.sent(first.used);
+      await nextTurn();
+
+      assert.ok(third?.used);
+      assert.notEqual(third.used, first.used);
+    });
+
+    it('lends to the next sender when one breaks off', () => {
+      const [first, , third] = [send(), send(), send()];
+      assert.ok(first?.used);
+
+      first.used.close();
+
+      assert.ok(third?.used);
+    });
+
+    it('passes over a sender that waited for a connection when too many send by now', async () => {
+      const [one, other] = [borrow(), borrow(), send()];
+      const [second, third, plain] = [send(), send(), borrow()];
+      assert.ok(one?.used && other?.used);
+
+      pool.giveBack(one.used);
+      pool.giveBack(other.used);
+      await nextTurn();
+
+      assert.deepEqual([second?.used !== undefined, third?.used, plain?.used !== undefined], [true, undefined, true]);
+    });
   });
 });
