@@ -72,17 +72,18 @@ export interface TcpOrigin {
   close(): Promise<void>;
 }
 
-/** Calls `onData` with each connection and all that it has sent so far. */
-export async function startTcpOrigin(onData: (socket: Socket, text: string) => void): Promise<TcpOrigin> {
+/** Calls `onData` with each connection, all that it has sent so far, and what came last. */
+export async function startTcpOrigin(onData: (socket: Socket, text: string, last: string) => void): Promise<TcpOrigin> {
   const connections: Socket[] = [];
   const texts = new Map<Socket, string>();
   const server = createTcpServer((socket) => {
     connections.push(socket);
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => {
-      const text = (texts.get(socket) ?? '') + chunk.toString('latin1');
+      const last = chunk.toString('latin1');
+      const text = (texts.get(socket) ?? '') + last;
       texts.set(socket, text);
-      onData(socket, text);
+      onData(socket, text, last);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

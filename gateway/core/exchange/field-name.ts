@@ -70,7 +70,7 @@ function findRole(lower: string): RequestRole {
   // CGI-like upstreams read `_` as `-`.
   const alias = lower.replaceAll('_', '-');
   const isPretence = alias === 'x-request-id' || isIdentity(alias) || isForwarded(alias);
-  return isPretence || HOP_BY_HOP.has(lower) ? 'dropped' : 'passed';
+  return isPretence || HOP_BY_HOP.has(alias) ? 'dropped' : 'passed';
 }
 
 /** Says whether a field, in lower case, belongs to one hop or is the gateway's to write: what others may not pass through it. */

@@ -17,7 +17,9 @@ describe('readFieldName', () => {
     ['Forwarded', 'dropped'],
     ['Connection', 'dropped'],
     ['Content-Length', 'dropped'],
-    ['Content_Length', 'passed'],
+    ['Content_Length', 'dropped'],
+    ['transfer_encoding', 'dropped'],
+    ['X_Mine', 'passed'],
   ];
   for (const [name, role] of roles) {
     it(`says of ${name} that it is ${role}, the second time too`, () => {

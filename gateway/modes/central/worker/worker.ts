@@ -3,11 +3,13 @@
 import cluster from 'node:cluster';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityProblem } from '../../../core/check.ts';
+import { compileConfigSchemas } from '../../../core/config.ts';
 import { createEngine, type Engine, type Prepared } from '../../../core/engine.ts';
 import type { Problem } from '../../../core/errors.ts';
 import { buildTrustTest } from '../../../core/exchange/client.ts';
 import type { Change, Update } from '../../../core/model.ts';
 import type { Listener } from '../../../core/ports.ts';
+import { inSlices } from '../../../core/slicer.ts';
 import { createListener, type ListenerOptions } from '../../../http/listener.ts';
 import { createSecureFront, type SecureFront } from '../../../http/tls/secure-front.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
@@ -63,6 +65,7 @@ export function runWorker(): void {
 async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerProcess> {
   const ports = createWorkerPorts(settings, send);
   const plugins = await loadPlugins([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
+  await inSlices(compileConfigSchemas(plugins.values()));
   const front = createSecureFront({ alpn: ALPN, metrics: ports.metrics });
   const engine = createEngine({ ports, plugins, trustedProxies: settings.trustedProxies, wire: front.hosts });
   const started = new WorkerProcess({ settings, ports, engine, front, send });
