@@ -19,12 +19,12 @@ import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from 
 import { createSlicer, inSlices, type Steps } from './slicer.ts';
 import { type ClientPolicies, NO_POLICIES, updateClientPolicies } from './tls/client-policies.ts';
 
-/** Most chains of single consumers kept per snapshot; beyond, they are built again when needed. */
-const MAX_CONSUMER_CHAINS = 10_000;
+/** Most chains kept of a kind; beyond, they are built again when needed. */
+const MAX_CHAINS = 10_000;
 /** Longest that a plugin may take to set up one binding. */
 const SETUP_TIMEOUT_MS = 10_000;
-/** Stands for the route where there is none. */
-const UNROUTED = {};
+/** Stands for the subject where there is no route. */
+const UNROUTED = '';
 
 /** Is a document compiled. */
 export interface Snapshot {
@@ -35,9 +35,26 @@ export interface Snapshot {
   readonly index: BindingIndex;
   readonly instances: InstanceSet;
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
-  /** Chains filled on first use: by route, which goes with its api; and by api, route, consumer and groups. */
-  readonly routeChains: WeakMap<object, Chain>;
-  readonly consumerChains: Map<string, Chain>;
+  readonly chains: ChainCache;
+}
+
+/** Holds chains, compiled on first use. Snapshots between which no binding changed share one. */
+export interface ChainCache {
+  /** By api, route, consumer and groups. */
+  readonly bySubject: Map<string, Chain>;
+  /** By the bindings that run. Routes on which the same ones hold share a chain: ten thousand would fill the processor's caches. */
+  readonly byBindings: Map<string, ChainMemo>;
+}
+
+/** Is what an entry of the router remembers: its chain, and in which cache it stands. */
+interface ChainMemo {
+  readonly of: ChainCache;
+  readonly chain: Chain;
+}
+
+/** Makes an empty cache. */
+export function newChainCache(): ChainCache {
+  return { bySubject: new Map(), byBindings: new Map() };
 }
 
 /** Holds set-ups by the id of their binding. Snapshots between which no binding changed share one set. */
@@ -52,8 +69,7 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   index: EMPTY_INDEX,
   instances: new Map(),
   plugins: new Map(),
-  routeChains: new WeakMap(),
-  consumerChains: new Map(),
+  chains: newChainCache(),
 };
 
 /** Is what compiling needs. */
@@ -97,8 +113,7 @@ export async function buildSnapshot(update: Update, previous: Snapshot, options:
       index: await inSlices(changeIndex(base.index, bindings)),
       instances: setUp.instances,
       plugins,
-      routeChains: isSame ? previous.routeChains : new WeakMap(),
-      consumerChains: isSame ? previous.consumerChains : new Map(),
+      chains: isSame ? previous.chains : newChainCache(),
     },
   };
 }
@@ -202,44 +217,56 @@ export async function closeInstances(instances: readonly Instance[]): Promise<vo
 }
 
 /** Gives the chain of a route for callers not (yet) known. */
-export function findRouteChain(snapshot: Snapshot, { api, route }: RouteEntry): Chain {
-  const known = snapshot.routeChains.get(route);
-  if (known) return known;
-  const chain = compileChain(snapshot, { apiId: api.id, routeId: route.id });
-  snapshot.routeChains.set(route, chain);
-  return chain;
+export function findRouteChain(snapshot: Snapshot, entry: RouteEntry): Chain {
+  const { memo } = entry;
+  if (memo?.of === snapshot.chains) return (memo as ChainMemo).chain;
+  const compiled = compileChain(snapshot, { apiId: entry.api.id, routeId: entry.route.id });
+  entry.memo = compiled;
+  return compiled.chain;
 }
 
 /** Gives the chain of a route for a consumer; the route's own when no binding names the consumer or its groups. */
 export function findConsumerChain(snapshot: Snapshot, entry: RouteEntry, consumer: Consumer): Chain {
   const { index } = snapshot;
   const isNamed = index.byConsumer.has(consumer.id);
-  const groups = index.byGroup.size === 0 ? [] : consumer.groups.filter((group) => index.byGroup.has(group));
+  const groups = index.byGroup.size === 0 ? NO_GROUPS : consumer.groups.filter((group) => index.byGroup.has(group));
   if (!isNamed && groups.length === 0) return findRouteChain(snapshot, entry);
   const apiId = entry.api.id;
   const routeId = entry.route.id;
   const key = `${apiId} ${routeId} ${isNamed ? consumer.id : ''} ${groups.join(' ')}`;
-  const known = snapshot.consumerChains.get(key);
-  if (known) return known;
-  if (snapshot.consumerChains.size >= MAX_CONSUMER_CHAINS) snapshot.consumerChains.clear();
-  const chain = compileChain(snapshot, { apiId, routeId, consumerId: consumer.id, groups });
-  snapshot.consumerChains.set(key, chain);
-  return chain;
+  return findChain(snapshot, key, () => compileChain(snapshot, { apiId, routeId, consumerId: consumer.id, groups }));
 }
+
+const NO_GROUPS: readonly string[] = [];
 
 /** Gives what runs for requests without a route: the observing plugins that are bound everywhere. */
 export function findUnroutedChain(snapshot: Snapshot): Chain {
-  const known = snapshot.routeChains.get(UNROUTED);
+  return findChain(snapshot, UNROUTED, () => compileChain(snapshot, { apiId: '', routeId: '' }, 'observe'));
+}
+
+function findChain({ chains }: Snapshot, key: string, compile: () => ChainMemo): Chain {
+  const known = chains.bySubject.get(key);
   if (known) return known;
-  const chain = compileChain(snapshot, { apiId: '', routeId: '' }, 'observe');
-  snapshot.routeChains.set(UNROUTED, chain);
+  if (chains.bySubject.size >= MAX_CHAINS) chains.bySubject.clear();
+  const { chain } = compile();
+  chains.bySubject.set(key, chain);
   return chain;
 }
 
-function compileChain(snapshot: Snapshot, subject: Parameters<typeof resolveBindings>[1], onlyStage?: string): Chain {
-  const bindings = resolveBindings(snapshot.index, subject).flatMap(({ binding }) => binding ?? []);
-  const instances = orderBindings(bindings, snapshot.plugins)
-    .flatMap((binding) => snapshot.instances.get(binding.id) ?? [])
+function compileChain(
+  { chains, index, instances, plugins }: Snapshot,
+  subject: Parameters<typeof resolveBindings>[1],
+  onlyStage?: string,
+): ChainMemo {
+  const bindings = resolveBindings(index, subject).flatMap(({ binding }) => binding ?? []);
+  const running = orderBindings(bindings, plugins)
+    .flatMap((binding) => instances.get(binding.id) ?? [])
     .filter(({ plugin }) => onlyStage === undefined || plugin.manifest.stage === onlyStage);
-  return instances.length === 0 ? EMPTY_CHAIN : buildChain(instances);
+  const key = running.map(({ binding }) => binding.id).join(' ');
+  const known = chains.byBindings.get(key);
+  if (known) return known;
+  if (chains.byBindings.size >= MAX_CHAINS) chains.byBindings.clear();
+  const memo = { of: chains, chain: running.length === 0 ? EMPTY_CHAIN : buildChain(running) };
+  chains.byBindings.set(key, memo);
+  return memo;
 }

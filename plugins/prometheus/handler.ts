@@ -58,7 +58,8 @@ export const plugin: Plugin<Config, State> = definePlugin<Config, State>({
     const { outcome } = exchange;
     const series = findSeries(exchange, state);
     findRequests(exchange, series, state.families).add(1);
-    series.requestBytes.add(outcome.requestBytes);
+    // Most requests have no body, and what is not touched need not be fetched from memory.
+    if (outcome.requestBytes > 0) series.requestBytes.add(outcome.requestBytes);
     series.responseBytes.add(outcome.responseBytes);
     series.seconds.observe(outcome.totalMs / 1_000);
     if (outcome.upstreamMs !== undefined) series.upstreamSeconds.observe(outcome.upstreamMs / 1_000);

@@ -14,6 +14,8 @@ export interface RouteEntry {
   readonly pattern: PathPattern;
   readonly methods: ReadonlySet<string> | undefined;
   readonly tests: readonly FieldTest[];
+  /** What whoever found it remembers of it, and whose that is. A table by route would be slow with thousands of them. */
+  memo: { readonly of: object } | undefined;
 }
 
 /** Is what the router found: the entry, or the methods that would have matched (empty = no route at all). */
@@ -28,6 +30,8 @@ interface HostTable {
   readonly regex: readonly RouteEntry[];
   /** Prefixes like `/a/`, which match below `/a` only, cost a second look-up per segment; none = not paid. */
   readonly slashPrefixes: number;
+  /** How many prefixes have as many segments: where there are none, nothing need be looked up. */
+  readonly prefixDepths: readonly number[];
 }
 
 /** Finds routes; immutable once built. */
@@ -37,7 +41,7 @@ export interface Router {
   readonly anyHost: HostTable;
 }
 
-const EMPTY_TABLE: HostTable = { exact: new Map(), prefix: new Map(), regex: [], slashPrefixes: 0 };
+const EMPTY_TABLE: HostTable = { exact: new Map(), prefix: new Map(), regex: [], slashPrefixes: 0, prefixDepths: [] };
 
 /** Is the router before the first revision. */
 export const EMPTY_ROUTER: Router = { exactHosts: new Map(), wildcardHosts: new Map(), anyHost: EMPTY_TABLE };
@@ -68,7 +72,7 @@ export function findRoute(router: Router, sent: MatchRequest): RouteMatch {
 
 function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
   const { path } = request;
-  const exact = table.exact.get(path);
+  const exact = table.exact.size > 0 ? table.exact.get(path) : undefined;
   let found = exact && findInList(exact, request, missed);
   if (found) return found;
   for (const entry of table.regex) {
@@ -78,8 +82,12 @@ function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry
     }
   }
   if (table.prefix.size === 0) return undefined;
-  for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
-    if (table.slashPrefixes > 0 && end < path.length) {
+  const { slashPrefixes, prefixDepths } = table;
+  // What ends in a slash is looked up beside what is before the slash.
+  let end = path.endsWith('/') ? path.length - 1 : path.length;
+  for (let depth = countSegments(path, end); depth > 0; end = path.lastIndexOf('/', end - 1), depth--) {
+    if (!prefixDepths[depth]) continue;
+    if (slashPrefixes > 0 && end < path.length) {
       const below = table.prefix.get(path.slice(0, end + 1));
       found = below && findInList(below, request, missed);
       if (found) return found;
@@ -90,6 +98,13 @@ function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry
   }
   const root = table.prefix.get('/');
   return root && findInList(root, request, missed);
+}
+
+/** Counts the segments of `path` before `end`; a slash begins each. */
+function countSegments(path: string, end: number): number {
+  let count = 0;
+  for (let at = path.indexOf('/'); at !== -1 && at < end; at = path.indexOf('/', at + 1)) count++;
+  return count;
 }
 
 function findInList(list: readonly RouteEntry[], request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
@@ -168,7 +183,7 @@ export function buildEntries(api: Api): readonly RouteEntry[] {
     const methods = route.methods.length > 0 ? new Set(route.methods) : undefined;
     const tests = buildFieldTests(route.headers, route.query);
     const paths = route.paths.length > 0 ? route.paths : ['/'];
-    return paths.map((path) => ({ api, route, pattern: readPathPattern(path), methods, tests }));
+    return paths.map((path) => ({ api, route, pattern: readPathPattern(path), methods, tests, memo: undefined }));
   });
 }
 
@@ -182,7 +197,17 @@ interface TableEdit {
 function editTable(base: HostTable): TableEdit {
   const exact = editLists(base.exact);
   const prefix = editLists(base.prefix);
+  const prefixDepths = [...base.prefixDepths];
   let { slashPrefixes } = base;
+  const note = (entry: RouteEntry, change: 1 | -1): void => {
+    if (isSlashPrefix(entry)) slashPrefixes += change;
+    const { kind, key } = entry.pattern;
+    // The root is looked up apart.
+    if (kind !== 'prefix' || key === '/') return;
+    const depth = countSegments(key, isSlashPrefix(entry) ? key.length - 1 : key.length);
+    while (prefixDepths.length <= depth) prefixDepths.push(0);
+    prefixDepths[depth] = (prefixDepths[depth] ?? 0) + change;
+  };
   let regex: RouteEntry[] | undefined;
   const listOf = ({ pattern: { kind, key } }: RouteEntry): RouteEntry[] => {
     if (kind !== 'regex') return (kind === 'exact' ? exact : prefix).listOf(key);
@@ -192,7 +217,7 @@ function editTable(base: HostTable): TableEdit {
   return {
     add(entry) {
       listOf(entry).push(entry);
-      if (isSlashPrefix(entry)) slashPrefixes++;
+      note(entry, 1);
     },
     remove(entry) {
       const list = listOf(entry);
@@ -201,7 +226,7 @@ function editTable(base: HostTable): TableEdit {
       );
       if (at === -1) return;
       list.splice(at, 1);
-      if (isSlashPrefix(entry)) slashPrefixes--;
+      note(entry, -1);
     },
     *build() {
       return {
@@ -209,6 +234,7 @@ function editTable(base: HostTable): TableEdit {
         prefix: yield* prefix.build(compareEntries),
         regex: regex?.sort(compareEntries) ?? base.regex,
         slashPrefixes,
+        prefixDepths,
       };
     },
   };

@@ -137,9 +137,9 @@ describe('router', () => {
   });
 
   it('finds what a plain search over all routes finds, for thousands of generated routers', () => {
-    const words = ['/', '/a', '/a/b', '/a/', '/b', '=/a', '=/a/b', '~/a/.*', '~/[ab]'];
+    const words = ['/', '/a', '/a/b', '/a/', '/a/b/c', '/a/b/', '/b', '=/a', '=/a/b', '~/a/.*', '~/[ab]'];
     const hosts = ['h', '*.h', '*.a.h', 'a.h'];
-    const paths = ['/', '/a', '/a/b', '/a/b/c', '/b', '/ab', '/a/'];
+    const paths = ['/', '/a', '/a/b', '/a/b/', '/a/b/c', '/a/b/c/d/e', '/b', '/ab', '/a/'];
     let seed = 11;
     const pick = <T>(list: readonly T[]): T => {
       seed = (seed * 48_271) % 2_147_483_647;

@@ -21,6 +21,7 @@ import {
   EMPTY_SNAPSHOT,
   findConsumerChain,
   findRouteChain,
+  newChainCache,
   type Snapshot,
 } from '../../../../gateway/core/snapshot.ts';
 import { createUpstreams, type Upstreams } from '../../../../gateway/core/upstream/upstreams.ts';
@@ -147,7 +148,7 @@ describe('a sequence of updates', () => {
           snapshot = compiled.snapshot;
           if (apis > 10 && step % 10 !== 0) continue;
 
-          const nothing = { ...EMPTY_SNAPSHOT, routeChains: new WeakMap(), consumerChains: new Map() };
+          const nothing = { ...EMPTY_SNAPSHOT, chains: newChainCache() };
           const whole = await compile({ revision: 1, isReset: true, changes: listChanges(state) }, nothing);
           const fresh = createUpstreams(() => 0);
           atOnce(fresh.prepare(state)).commit();
