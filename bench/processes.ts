@@ -142,15 +142,31 @@ export function readCpuMs(rootPid: number): number {
 
 /** Sums the resident memory of a process tree, in bytes; pages shared by two processes count twice. */
 export function readRssBytes(rootPid: number): number {
-  return readTree(rootPid).reduce((sum, pid) => {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return sum + Number(kib ?? 0) * 1024;
-  }, 0);
+  return readTree(rootPid).reduce((sum, pid) => sum + unlessEnded(() => readRss(pid)), 0);
 }
 
 /** Counts what a process tree has open: files, sockets, pipes. */
 export function countHandles(rootPid: number): number {
-  return readTree(rootPid).reduce((sum, pid) => sum + readdirSync(`/proc/${pid}/fd`).length, 0);
+  return readTree(rootPid).reduce((sum, pid) => sum + unlessEnded(() => readdirSync(`/proc/${pid}/fd`).length), 0);
+}
+
+/** Says whether a process still runs. */
+export function isRunning(pid: number): boolean {
+  return findStat(pid) !== undefined;
+}
+
+function readRss(pid: number): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
+/** Gives 0 for a process that ended between the listing and the reading. */
+function unlessEnded(read: () => number): number {
+  try {
+    return read();
+  } catch {
+    return 0;
+  }
 }
 
 /** Tells how many handles this process and its children may have each, once they have raised their soft limit as Node does. */

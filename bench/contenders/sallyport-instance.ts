@@ -13,6 +13,17 @@ const TOKEN = 'bench-token-of-a-throw-away-instance';
 const START_TIMEOUT_MS = 60_000;
 const POLL_MS = 100;
 
+const SETTINGS: Readonly<Record<string, string>> = {
+  NODE_ENV: 'production',
+  DATABASE_URL: '',
+  SALLYPORT_PROXY_LISTEN: FREE_PORT,
+  SALLYPORT_ADMIN_LISTEN: FREE_PORT,
+  SALLYPORT_STATUS_LISTEN: FREE_PORT,
+  SALLYPORT_ADMIN_TOKEN: TOKEN,
+  SALLYPORT_WORKERS: '1',
+  SALLYPORT_LOG_LEVEL: 'warn',
+};
+
 /** Is `ports.json` of the data directory: where a running Sallyport listens. Written when it is ready. */
 export interface InstanceUrls {
   readonly proxy: string;
@@ -38,6 +49,8 @@ export interface SallyportInstance {
   /** Is the node: the keeper, whose child the worker is. */
   readonly keeperPid: number;
   readonly workerPid: number;
+  /** Rejects when it ends without being asked to. */
+  readonly ended: Promise<never>;
   /** Asks the admin service. @throws Error unless the answer is a success. */
   ask(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Pins the node to the gateway's core and all else to the other. */
@@ -51,20 +64,17 @@ export async function startSallyport({ directory, flags = [], env = {} }: Instan
   const child = startProcess([process.execPath, ...flags, COMMAND, 'start'], {
     // Unpinned at first: the processes are moved to their cores when it is known which is which.
     core: undefined,
-    env: {
-      NODE_ENV: 'production',
-      DATABASE_URL: '',
-      SALLYPORT_DATA_DIR: dataDir,
-      SALLYPORT_PROXY_LISTEN: FREE_PORT,
-      SALLYPORT_ADMIN_LISTEN: FREE_PORT,
-      SALLYPORT_STATUS_LISTEN: FREE_PORT,
-      SALLYPORT_ADMIN_TOKEN: TOKEN,
-      SALLYPORT_WORKERS: '1',
-      SALLYPORT_LOG_LEVEL: 'warn',
-      ...env,
-    },
+    env: { ...SETTINGS, SALLYPORT_DATA_DIR: dataDir, ...env },
   });
   child.stdout?.resume();
+  let isClosing = false;
+  const ended = new Promise<never>((_, reject) => {
+    child.once('exit', (code, signal) => {
+      if (!isClosing) reject(new Error(`sallyport ended with ${signal ?? `exit code ${code}`}`));
+    });
+  });
+  // Nobody has to listen.
+  ended.catch(() => {});
   try {
     const urls = await waitForUrls(child, join(dataDir, 'ports.json'));
     const workerPid = await readWorkerPid(urls);
@@ -73,12 +83,16 @@ export async function startSallyport({ directory, flags = [], env = {} }: Instan
       urls,
       workerPid,
       keeperPid,
+      ended,
       ask: (method, path, body) => askAdmin(urls, method, path, body),
       pin(cores) {
         pinPids(readTree(child.pid ?? 0), cores.load);
         pinPids(readTree(keeperPid), cores.gateway);
       },
-      close: () => stopProcess(child),
+      async close() {
+        isClosing = true;
+        await stopProcess(child);
+      },
     };
   } catch (error) {
     await stopProcess(child);

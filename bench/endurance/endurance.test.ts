@@ -55,9 +55,9 @@ describe('judgeMost', () => {
 });
 
 describe('findSlope', () => {
-  it('gives the slope of a line, however noisy its ends', () => {
+  it('gives the slope of a line, and is not moved by one value far off', () => {
     assert.equal(findSlope([10, 12, 14, 16]), 2);
-    assert.equal(findSlope([10, 11, 9, 10, 10]), -0.1);
+    assert.equal(findSlope([10, 12, 60, 16, 18, 20]), 2);
   });
 
   it('is flat for fewer than two values', () => {

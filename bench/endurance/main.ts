@@ -65,3 +65,5 @@ try {
   process.stderr.write(`endure: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 }
+// A case that was given up may still wait for something.
+process.exit();

@@ -29,8 +29,8 @@ const AFTERMATH_MS = 150_000;
 const BYTES_PER_MIB = 1_048_576;
 
 interface Minute {
-  readonly acts: number;
   readonly failures: number;
+  readonly leftOut: number;
   readonly rssMib: number;
   readonly handles: number;
 }
@@ -63,15 +63,15 @@ async function measureMinute(traffic: SoakTraffic, index: number, { instance, sa
   const tookMs = performance.now() - startedAt;
   rss.stop();
   open.stop();
-  const { acts, failures, lastFault, p99Ms } = traffic.take();
+  const { acts, failures, leftOut, lastFault, p99Ms } = traffic.take();
   const [rssMib, handles] = [findMedian(rss.take()), findMedian(open.take())];
   const core = ((readCpuMs(keeperPid) - cpuBeforeMs) / tookMs) * 100;
   const rate = ((acts * 1000) / tookMs).toFixed(0);
   const fault = lastFault === undefined ? '' : ` (${lastFault})`;
   say(
-    `minute ${String(index).padStart(2)}: ${rate} acts/s, ${core.toFixed(0)} % of the core, p99 ${p99Ms.toFixed(1)} ms, RSS ${rssMib.toFixed(1)} MiB, ${handles} handles, ${failures} failed${fault}`,
+    `minute ${String(index).padStart(2)}: ${rate} acts/s, ${core.toFixed(0)} % of the core, p99 ${p99Ms.toFixed(1)} ms, RSS ${rssMib.toFixed(1)} MiB, ${handles} handles, ${failures} failed${fault}${leftOut === 0 ? '' : `, ${leftOut} left out`}`,
   );
-  return { acts, failures, rssMib, handles };
+  return { failures, leftOut, rssMib, handles };
 }
 
 /** Waits until no more is open than before; gives how much more there is in the end. */
@@ -114,7 +114,7 @@ async function run(stage: Stage): ReturnType<EnduranceCase['run']> {
 
   const settled = minutes.slice(Math.min(SETTLE_MINUTES, Math.floor(options.minutes / 3)));
   if (settled.length < FEWEST_MINUTES) say(`${settled.length} minutes are too few: their slopes are noise`);
-  const failures = minutes.reduce((sum, minute) => sum + minute.failures, 0);
+  const sum = (field: 'failures' | 'leftOut'): number => minutes.reduce((total, minute) => total + minute[field], 0);
   const rssSlope = findSlope(settled.map(({ rssMib }) => rssMib));
   const handleSlope = findSlope(settled.map(({ handles }) => handles));
   const over = `over the last ${settled.length} minutes`;
@@ -122,7 +122,8 @@ async function run(stage: Stage): ReturnType<EnduranceCase['run']> {
     judgeMost(`RSS slope ${over}`, rssSlope, MOST_MIB_PER_MINUTE, ' MiB/min'),
     judgeMost(`slope of open handles ${over}`, Math.abs(handleSlope), MOST_HANDLES_PER_MINUTE, '/min'),
     judgeMost('handles left open after the traffic', left, 0),
-    judgeMost('acts that failed', failures, 0),
+    judgeMost('acts that failed', sum('failures'), 0),
+    judgeMost('acts left out because those before were late', sum('leftOut'), 0),
   ];
 }
 

@@ -3,8 +3,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startSallyport } from '../contenders/sallyport-instance.ts';
-import { type Cores, pinPids } from '../processes.ts';
-import type { EnduranceCase, Stage, Verdict } from './case.ts';
+import { type Cores, isRunning, pinPids } from '../processes.ts';
+import { type EnduranceCase, judgeMost, type Stage, type Verdict } from './case.ts';
 import type { EnduranceOptions } from './options.ts';
 
 /** Is what every case of a run shares. */
@@ -30,7 +30,11 @@ export async function runCase(enduranceCase: EnduranceCase, shared: StageOptions
     instance.pin(cores);
     const port = Number(new URL(instance.urls.proxy).port);
     const defer: Stage['defer'] = (close) => closers.push(close);
-    return await enduranceCase.run({ ...shared, directory, instance, port, defer });
+    const stage: Stage = { ...shared, directory, instance, port, defer };
+    const verdicts = await Promise.race([enduranceCase.run(stage), instance.ended]);
+    // One that was replaced took its connections, its memory and its leaks with it.
+    const gone = [instance.keeperPid, instance.workerPid].filter((pid) => !isRunning(pid));
+    return [...verdicts, judgeMost('processes of the node that ended', gone.length, 0)];
   } finally {
     for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
   }

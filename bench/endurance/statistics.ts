@@ -1,18 +1,17 @@
 // Turns what was seen over time into figures: the highest, the slope.
 // Must not look at anything itself but through what it is given.
+import { findMedian } from '../measure.ts';
 
-/** Gives the slope of a line through evenly spaced values, by least squares, per step. 0 for fewer than two. */
+/**
+ * Gives the slope of a line through evenly spaced values, per step: the median of the slopes between any two of them, which
+ * one value far off does not move. 0 for fewer than two.
+ * @see https://en.wikipedia.org/wiki/Theil-Sen_estimator
+ */
 export function findSlope(values: readonly number[]): number {
-  const count = values.length;
-  if (count < 2) return 0;
-  const middle = (count - 1) / 2;
-  const mean = values.reduce((sum, value) => sum + value, 0) / count;
-  let [above, below] = [0, 0];
-  values.forEach((value, index) => {
-    above += (index - middle) * (value - mean);
-    below += (index - middle) ** 2;
-  });
-  return above / below;
+  if (values.length < 2) return 0;
+  return findMedian(
+    values.flatMap((value, index) => values.slice(0, index).map((before, at) => (value - before) / (index - at))),
+  );
 }
 
 /** Looks at a value on a schedule. */
