@@ -212,8 +212,19 @@ function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<
 
 /** Closes set-ups that no request uses any more. A failing close harms nobody. */
 export async function closeInstances(instances: readonly Instance[]): Promise<void> {
-  for (const { loan } of instances) loan.end();
-  await Promise.allSettled(instances.map(async (one) => one.plugin.plugin.close?.(one.state)));
+  const slicer = createSlicer();
+  const closing: Promise<unknown>[] = [];
+  for (const one of instances) {
+    one.loan.end();
+    closing.push(closeInstance(one));
+    const pause = slicer.step();
+    if (pause) await pause;
+  }
+  await Promise.allSettled(closing);
+}
+
+async function closeInstance({ plugin, state }: Instance): Promise<void> {
+  await plugin.plugin.close?.(state);
 }
 
 /** Gives the chain of a route for callers not (yet) known. */

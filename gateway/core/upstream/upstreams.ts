@@ -4,7 +4,7 @@ import { type DocumentState, EMPTY_DOCUMENT } from '../config.ts';
 import { editMap } from '../document/layered-map.ts';
 import type { Api, Certificate, Upstream, UpstreamProtocol } from '../model.ts';
 import type { TargetTls } from '../ports.ts';
-import type { Steps } from '../slicer.ts';
+import { inSlices, type Steps } from '../slicer.ts';
 import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
 import { defaultPort, isSecure, toHttpUrl } from './protocol.ts';
 import { buildTargetTls, PLAIN_TLS } from './target-tls.ts';
@@ -96,6 +96,30 @@ export function createUpstreams(random: () => number): Upstreams {
     byUrl.clear();
   };
 
+  /** Lists the upstreams that differ, and those whose certificate does. */
+  function* listChanged(next: DocumentState, touched: ReadonlySet<string> | undefined): Steps<ReadonlySet<string>> {
+    const changed = new Set<string>();
+    for (const id of touched ?? [...document.upstreams.keys(), ...next.upstreams.keys()]) {
+      if (document.upstreams.get(id) !== next.upstreams.get(id)) changed.add(id);
+      yield;
+    }
+    if (next.certificates === document.certificates) return changed;
+    const shown = createCertificateFinder(next.certificates);
+    for (const named of showing.values()) {
+      if (shown.find(named.upstream) !== named.shown) changed.add(named.upstream.id);
+    }
+    return changed;
+  }
+
+  // After the change rather than in it, and a slice at a time: nobody waits for what is gone.
+  function* release(all: readonly Named[]): Steps<void> {
+    for (const { balancer } of all) {
+      targets.release(balancer.targets);
+      yield;
+    }
+    yield* targets.forgetIdle();
+  }
+
   return {
     *prepare(next, touched) {
       const names = editMap(byName);
@@ -103,21 +127,15 @@ export function createUpstreams(random: () => number): Upstreams {
       const shows = editMap(showing);
       const fresh: Named[] = [];
       const gone: Named[] = [];
-      const ids = touched ?? new Set([...document.upstreams.keys(), ...next.upstreams.keys()]);
       const shown = createCertificateFinder(next.certificates);
-      const changed = new Set([...ids].filter((id) => document.upstreams.get(id) !== next.upstreams.get(id)));
-      if (next.certificates !== document.certificates) {
-        for (const named of showing.values())
-          if (shown.find(named.upstream) !== named.shown) changed.add(named.upstream.id);
-      }
+      const changed = yield* listChanged(next, touched);
       // All names first: two upstreams may swap theirs.
       for (const id of changed) {
         const named = byName.get(document.upstreams.get(id)?.name ?? '');
         if (named === undefined) continue;
         gone.push(named);
-        names.delete(named.upstream.name);
-        checks.delete(named.upstream.name);
-        shows.delete(named.upstream.name);
+        for (const edit of [names, checks, shows]) edit.delete(named.upstream.name);
+        yield;
       }
       for (const id of changed) {
         const upstream = next.upstreams.get(id);
@@ -132,17 +150,13 @@ export function createUpstreams(random: () => number): Upstreams {
       }
       const [nextNames, nextChecked] = [yield* names.build(), yield* checks.build()];
       const nextShowing = yield* shows.build();
-      const release = (all: readonly Named[]): void => {
-        for (const { balancer } of all) targets.release(balancer.targets);
-        targets.forgetIdle();
-      };
       return {
         commit() {
           [byName, checked, showing, document] = [nextNames, nextChecked, nextShowing, next];
           sweepUrls(next.apis.size);
-          release(gone);
+          void inSlices(release(gone));
         },
-        discard: () => release(fresh),
+        discard: () => void inSlices(release(fresh)),
       };
     },
     find(api) {
@@ -185,7 +199,7 @@ interface TargetStates {
   take(protocol: UpstreamProtocol, host: string, port: number, tls: TargetTls | undefined): TargetState;
   release(targets: readonly TargetState[]): void;
   /** Forgets those that nobody has and no request is on. */
-  forgetIdle(): void;
+  forgetIdle(): Steps<void>;
 }
 
 function createTargetStates(): TargetStates {
@@ -207,13 +221,14 @@ function createTargetStates(): TargetStates {
         if (known.users === 0) unused.add(key);
       }
     },
-    forgetIdle() {
+    *forgetIdle() {
       for (const key of unused) {
         const known = states.get(key);
         const isUsed = known !== undefined && known.users > 0;
         const isBusy = !isUsed && known !== undefined && known.target.inFlight > 0;
         if (!isUsed && !isBusy) states.delete(key);
         if (!isBusy) unused.delete(key);
+        yield;
       }
     },
   };
