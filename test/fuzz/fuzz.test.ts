@@ -1,6 +1,7 @@
 // The fuzz groups with known seeds: a few hundred cases each time, the long runs are for `npm run fuzz`.
 import assert from 'node:assert/strict';
 import { decoders } from './decoders.ts';
+import { clientFrames, targetFrames } from './frames.ts';
 import type { Group } from './group.ts';
 import { createRandom } from './random.ts';
 import { pipelining, requests } from './requests.ts';
@@ -12,6 +13,8 @@ const PLAN: readonly (readonly [Group, number])[] = [
   [pipelining, 20],
   [responses, 200],
   [upgrades, 40],
+  [clientFrames, 40],
+  [targetFrames, 40],
 ];
 
 describe('generated messages', () => {

@@ -3,12 +3,22 @@
 import { parseArgs } from 'node:util';
 import { decoders } from './decoders.ts';
 import { differential } from './differential.ts';
+import { clientFrames, targetFrames } from './frames.ts';
 import type { Group } from './group.ts';
 import { createRandom } from './random.ts';
 import { pipelining, requests } from './requests.ts';
 import { responses, upgrades } from './responses.ts';
 
-const GROUPS: readonly Group[] = [decoders, requests, pipelining, responses, upgrades, differential];
+const GROUPS: readonly Group[] = [
+  decoders,
+  requests,
+  pipelining,
+  responses,
+  upgrades,
+  clientFrames,
+  targetFrames,
+  differential,
+];
 /** A gateway is started anew after so many cases, which also shows whether it closes. */
 const CASES_PER_START = 500;
 /** What a group may add to the memory of this process, which holds gateway, origin and clients. */

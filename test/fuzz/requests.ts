@@ -8,7 +8,7 @@ const PROBE = 'GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
 const FORGED = /^x[-_]consumer/;
 
 /** Answers each whole request with its path. */
-function openEcho(): Promise<Bench> {
+export function openEcho(): Promise<Bench> {
   const answered = new WeakMap<object, number>();
   return openBench((socket, text) => {
     const read = readStrictly(text);
@@ -25,7 +25,8 @@ function openEcho(): Promise<Bench> {
   });
 }
 
-function judgeOrigin(bench: Bench, from: readonly number[]): string | undefined {
+/** Reads what the origin got since `from`; gives what is wrong with it. */
+export function judgeOrigin(bench: Bench, from: readonly number[]): string | undefined {
   for (const [index, text] of bench.origin.texts().entries()) {
     const fresh = text.slice(from[index] ?? 0);
     const read = readStrictly(fresh);

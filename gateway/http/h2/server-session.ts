@@ -18,6 +18,7 @@ import { MAX_HEADER_LIST_BYTES, type RequestHead, readRequestHead } from './requ
 import { ResetBudget } from './reset-budget.ts';
 import { ServerStream, type StreamEnding, type StreamOwner } from './server-stream.ts';
 import { StreamBody } from './stream-body.ts';
+import { TrafficWatch } from './traffic-watch.ts';
 
 /** Requests that a client may have open at a time on one connection. */
 const MAX_STREAMS = 100;
@@ -31,9 +32,6 @@ const GOAWAY_GRACE_MS = 1_000;
 const LINGER_MS = 2_000;
 /** How often a connection is looked at. */
 const LOOK_MS = 2_000;
-/** Bytes that may come between two looks beside those that carry something; beyond, 8 for each of these. */
-const FREE_BYTES = 1024 * 1024;
-const BYTES_PER_PAYLOAD_BYTE = 8;
 /** The highest id that a stream can have. */
 const LAST_STREAM_ID = 2 ** 31 - 1;
 
@@ -71,9 +69,7 @@ export class ServerSession implements Timed, StreamOwner {
   #idleUntilMs: number;
   #closingUntilMs = Number.POSITIVE_INFINITY;
   #goawayTimer: NodeJS.Timeout | undefined;
-  /** Bytes of heads and bodies since the last look, and all bytes until then. */
-  #payloadBytes = 0;
-  #bytesBefore = 0;
+  readonly #traffic = new TrafficWatch(performance.now());
 
   constructor(socket: Duplex, options: ConnectionOptions, facts: ConnectionFacts) {
     this.#socket = socket;
@@ -103,14 +99,18 @@ export class ServerSession implements Timed, StreamOwner {
 
   /** Tells the client that the connection ends; what it asks until it has heard that is answered. */
   drain(): void {
-    if (this.#goawayTimer || this.#session.closed || this.#session.destroyed) return;
+    if (this.#goawayTimer) return;
+    if (this.#session.closed || this.#session.destroyed) {
+      this.#finish();
+      return;
+    }
     this.#session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
     this.#goawayTimer = setTimeout(() => this.#finish(), GOAWAY_GRACE_MS);
     this.#goawayTimer.unref();
   }
 
   count(bytes: number): void {
-    this.#payloadBytes += bytes;
+    this.#traffic.count(bytes);
   }
 
   left(ending: StreamEnding): void {
@@ -123,9 +123,21 @@ export class ServerSession implements Timed, StreamOwner {
   expire(): void {
     const nowMs = performance.now();
     if (nowMs >= this.#closingUntilMs) this.#socket.destroy();
-    else if (this.#isFlooded()) this.#calmDown();
-    else if (nowMs >= this.#idleUntilMs && this.#open === 0) this.#finish();
+    else if (this.#open > 0) this.#look(nowMs);
+    else if (nowMs >= this.#idleUntilMs) this.#finish();
+    else this.#look(nowMs);
     this.#schedule(nowMs);
+  }
+
+  #look(nowMs: number): void {
+    const { bytesRead = 0 } = this.#socket as { readonly bytesRead?: number };
+    const verdict = this.#traffic.look(bytesRead, nowMs);
+    if (verdict === 'flooded') this.#calmDown();
+    // Without streams the time for idleness bounds it.
+    else if (this.#open === 0 || this.#session.destroyed) return;
+    // nghttp2 ends connections in silence too: it says GOAWAY, reads no more, and node does not hear of it.
+    else if (verdict === 'dead') this.#socket.destroy();
+    else if (verdict === 'silent') this.#session.ping(ignore);
   }
 
   #take(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
@@ -175,7 +187,7 @@ export class ServerSession implements Timed, StreamOwner {
   #rest(): void {
     const nowMs = performance.now();
     this.#idleUntilMs = nowMs + this.#options.keepAliveMs;
-    if (this.#session.closed) this.#closingUntilMs = nowMs + LINGER_MS;
+    if (this.#session.closed || this.#session.destroyed) this.#finish();
     this.#schedule(nowMs);
   }
 
@@ -185,9 +197,10 @@ export class ServerSession implements Timed, StreamOwner {
 
   /** Closes once the streams that are open have ended. */
   #finish(): void {
-    if (this.#session.closed || this.#session.destroyed) return;
     this.#session.close();
-    if (this.#open === 0) this.#rest();
+    // It may have been closed before, by the client's GOAWAY, and its socket waits for the client to go.
+    if (this.#open === 0) this.#closingUntilMs = Math.min(this.#closingUntilMs, performance.now() + LINGER_MS);
+    this.#schedule(performance.now());
   }
 
   #countReset(): void {
@@ -197,16 +210,6 @@ export class ServerSession implements Timed, StreamOwner {
   #calmDown(): void {
     this.#session.destroy(new Error('the client is too expensive'), constants.NGHTTP2_ENHANCE_YOUR_CALM);
     this.#closingUntilMs = performance.now() + LINGER_MS;
-  }
-
-  /** Says whether most of what came carries nothing: frames that cost us more than they cost the client. */
-  #isFlooded(): boolean {
-    const { bytesRead = 0 } = this.#socket as { readonly bytesRead?: number };
-    const came = bytesRead - this.#bytesBefore;
-    const isFlooded = came > FREE_BYTES + BYTES_PER_PAYLOAD_BYTE * this.#payloadBytes;
-    this.#bytesBefore = bytesRead;
-    this.#payloadBytes = 0;
-    return isFlooded;
   }
 
   #closed(): void {

@@ -31,6 +31,8 @@ export class RequestSending implements BodySink {
   /** Bytes by Content-Length; undefined = none is told. */
   readonly #length: number | undefined;
   #stream: ClientHttp2Stream | undefined;
+  /** The stream whose `drain` is heard. */
+  #listensTo: ClientHttp2Stream | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hasBegun = false;
   #isStopped = false;
@@ -67,7 +69,6 @@ export class RequestSending implements BodySink {
       this.#finish();
     } else {
       if (this.streamOptions.waitForTrailers) stream.on('wantTrailers', () => this.#sendTrailers(stream));
-      stream.on('drain', () => this.#drained(stream));
       if (this.#hasBegun) this.#sendAgain(stream, body);
       else if (!body.expectsContinue) this.#begin(body);
       else {
@@ -113,6 +114,11 @@ export class RequestSending implements BodySink {
     if (!stream) return false;
     if (!stream.writable) return true;
     const mayGoOn = stream.write(chunk);
+    // Calls are small, and listening costs each of them.
+    if (!mayGoOn && this.#listensTo !== stream) {
+      this.#listensTo = stream;
+      stream.on('drain', () => this.#drained(stream));
+    }
     this.#events.onProgress(mayGoOn);
     return mayGoOn;
   }

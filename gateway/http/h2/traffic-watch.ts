@@ -1,0 +1,50 @@
+// What came on a connection since it was last looked at: too much that carries nothing, or nothing at all.
+// Must not act on it.
+
+/** Bytes that may come between two looks beside those that carry something; beyond, 8 for each of these. */
+const FREE_BYTES = 1024 * 1024;
+const BYTES_PER_PAYLOAD_BYTE = 8;
+/** Silence after which a client that is owed an answer is asked whether it still lives. */
+const SILENT_MS = 15_000;
+/** How long it may take to say so. */
+const ANSWER_MS = 5_000;
+
+/** Says how a connection fares: `silent` once, when its client should be asked; `dead` when it did not say anything then. */
+export type TrafficVerdict = 'fine' | 'flooded' | 'silent' | 'dead';
+
+/** Judges a connection by its bytes. */
+export class TrafficWatch {
+  /** Bytes of heads and bodies since the last look. */
+  #payloadBytes = 0;
+  #bytesBefore = 0;
+  #heardMs: number;
+  #wasAsked = false;
+
+  constructor(nowMs: number) {
+    this.#heardMs = nowMs;
+  }
+
+  /** Counts bytes that carried something. */
+  count(bytes: number): void {
+    this.#payloadBytes += bytes;
+  }
+
+  /** `bytesRead`: all that came on the connection so far. */
+  look(bytesRead: number, nowMs: number): TrafficVerdict {
+    const came = bytesRead - this.#bytesBefore;
+    const isFlooded = came > FREE_BYTES + BYTES_PER_PAYLOAD_BYTE * this.#payloadBytes;
+    this.#bytesBefore = bytesRead;
+    this.#payloadBytes = 0;
+    if (isFlooded) return 'flooded';
+    if (came > 0) {
+      this.#heardMs = nowMs;
+      this.#wasAsked = false;
+      return 'fine';
+    }
+    const silentMs = nowMs - this.#heardMs;
+    if (silentMs >= SILENT_MS + ANSWER_MS) return 'dead';
+    if (silentMs < SILENT_MS || this.#wasAsked) return 'fine';
+    this.#wasAsked = true;
+    return 'silent';
+  }
+}
