@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { readManifest } from './core/config.ts';
 import { ConfigError } from './core/errors.ts';
-import type { InstalledPlugin } from './core/manifest.ts';
+import { fitsEngine, type InstalledPlugin } from './core/manifest.ts';
 import type { LoadedPlugin } from './core/pipeline.ts';
 import { CONTRACT_VERSION, type Plugin } from './core/plugin.ts';
 import type { JsonSchema } from './core/schemas.ts';
@@ -79,12 +79,8 @@ async function readFolder(path: string): Promise<InstalledPlugin> {
   }
 }
 
-// The schema allows `^major.minor.patch` only, so this is all of SemVer that is needed.
 function checkEngine(range: string): void {
-  const need = range.slice(1).split('.').map(Number);
-  const have = CONTRACT_VERSION.split('.').map(Number);
-  const isNewer = (have[1] ?? 0) > (need[1] ?? 0) || (have[1] === need[1] && (have[2] ?? 0) >= (need[2] ?? 0));
-  if (have[0] !== need[0] || !isNewer) {
+  if (!fitsEngine(range, CONTRACT_VERSION)) {
     throw new Error(`needs plugin contract ${range}, this gateway has ${CONTRACT_VERSION}`);
   }
 }

@@ -2,6 +2,42 @@
 // Must not know any one plugin's configuration: each plugin brings its own schema.
 import { entity, headerMatch, type JsonSchema, methods, name, paths, queryMatch, reference } from './shared.ts';
 
+/** Matches the name of a plugin: one word, or `namespace/name` for one from a marketplace. */
+const PLUGIN_PATTERN = '^[a-z0-9][a-z0-9-]{0,63}(/[a-z0-9][a-z0-9-]{0,63})?$';
+
+/** Matches a host of `permissions.net`, lower case. */
+const NET_HOST_PATTERN =
+  '^(\\*|(\\*\\.)?[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9])?(:[0-9]{1,5})?|\\[[0-9a-f:.]+\\](:[0-9]{1,5})?)$';
+/** Most that a plugin may keep in `host.kv`: it lives in the memory of every worker. */
+const MAX_KV_BYTES = 16_777_216;
+
+/** Matches a link that is safe to show: no other scheme, no spaces, no quotes. */
+const link: JsonSchema = { type: 'string', pattern: '^https://[^\\s"\'<>`\\\\]{1,500}$', description: 'An https URL.' };
+/** Describes labels of the catalogue. */
+const labels: JsonSchema = {
+  type: 'array',
+  maxItems: 20,
+  uniqueItems: true,
+  items: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,31}$' },
+  description: 'Lower-case words with `-`.',
+};
+/** Describes header fields by name. */
+const headerNames: JsonSchema = {
+  type: 'array',
+  maxItems: 100,
+  uniqueItems: true,
+  items: { type: 'string', pattern: "^([!#$%&'+.^_`|~0-9a-z-]{1,200}\\*?|\\*)$" },
+};
+const headers: JsonSchema = {
+  default: 'none',
+  description:
+    '`none`, `read`, `write`, or `read` and `write` as lists of lower-case field names, `x-acme-*` for a prefix.',
+  oneOf: [
+    { enum: ['none', 'read', 'write'] },
+    { type: 'object', additionalProperties: false, properties: { read: headerNames, write: headerNames } },
+  ],
+};
+
 const condition: JsonSchema = {
   type: 'object',
   additionalProperties: false,
@@ -11,7 +47,7 @@ const condition: JsonSchema = {
 
 /** Describes a binding: plugin + config + scope + order + enabled. */
 export const BINDING_SCHEMA: JsonSchema = entity('Binding', ['plugin'], {
-  plugin: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$', description: 'Name of an installed plugin.' },
+  plugin: { type: 'string', pattern: PLUGIN_PATTERN, description: 'Name of an installed plugin.' },
   name: { ...name, description: 'Makes another instance that runs beside the unnamed one.' },
   scope: {
     type: 'object',
@@ -36,7 +72,7 @@ export const MANIFEST_SCHEMA: JsonSchema = {
   required: ['name', 'version', 'title', 'summary', 'stage', 'hooks', 'scopes', 'failPolicy', 'permissions', 'engines'],
   properties: {
     $schema: { type: 'string' },
-    name: { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,63}$' },
+    name: { type: 'string', pattern: PLUGIN_PATTERN, description: 'One word, or `namespace/name`.' },
     version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$' },
     title: { type: 'string', minLength: 1, maxLength: 80 },
     summary: { type: 'string', minLength: 1, maxLength: 200 },
@@ -78,17 +114,42 @@ export const MANIFEST_SCHEMA: JsonSchema = {
         files: { type: 'array', items: { type: 'string' }, default: [] },
         net: {
           type: 'array',
+          maxItems: 100,
           default: [],
           items: {
             type: 'object',
             additionalProperties: false,
             required: ['host', 'reason'],
-            properties: { host: { type: 'string' }, reason: { type: 'string', minLength: 1 } },
+            properties: {
+              host: {
+                type: 'string',
+                pattern: NET_HOST_PATTERN,
+                description: '`host`, `host:port`, `*.domain` or `*`.',
+              },
+              reason: { type: 'string', minLength: 1, maxLength: 500 },
+            },
           },
         },
-        secrets: { type: 'array', items: { type: 'string' }, default: [] },
+        secrets: {
+          type: 'array',
+          maxItems: 50,
+          default: [],
+          items: { type: 'string', pattern: '^[A-Za-z][A-Za-z0-9_.-]{0,63}$', description: 'A name, not a value.' },
+        },
+        kv: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['maxBytes'],
+          properties: { maxBytes: { type: 'integer', minimum: 1, maximum: MAX_KV_BYTES } },
+        },
       },
     },
+    license: { type: 'string', pattern: '^[A-Za-z0-9.+() -]{1,100}$', description: 'SPDX expression.' },
+    homepage: link,
+    repository: link,
+    categories: labels,
+    keywords: labels,
+    configVersion: { type: 'integer', minimum: 1, maximum: 1_000_000 },
     engines: {
       type: 'object',
       additionalProperties: false,
@@ -101,7 +162,7 @@ export const MANIFEST_SCHEMA: JsonSchema = {
       type: 'object',
       additionalProperties: false,
       properties: {
-        headers: { enum: ['none', 'read', 'write'], default: 'none' },
+        headers,
         path: { enum: ['none', 'read', 'write'], default: 'none' },
         query: { enum: ['none', 'read', 'write'], default: 'none' },
         body: { enum: ['none', 'read', 'write'], default: 'none' },
