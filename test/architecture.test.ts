@@ -55,6 +55,12 @@ describe('architecture', () => {
     assert.deepEqual(listForeign(sources, /^gateway\/core\//, [/^node:/, /^ajv(\/|$)/, /^gateway\/core\//]), []);
   });
 
+  it('lets packages import Node, the core and themselves only', () => {
+    const allowed = [/^node:/, /^gateway\/core\//, /^gateway\/package\//];
+
+    assert.deepEqual(listForeign(sources, /^gateway\/package\//, allowed), []);
+  });
+
   it('keeps processes, environment and files out of the core', () => {
     const faults = production
       .filter(({ path }) => path.startsWith('gateway/core/'))
@@ -117,6 +123,7 @@ describe('architecture', () => {
       /^admin\//,
       /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer)\.ts$/,
       /^gateway\/core\/(document|routing|tls)\//,
+      /^gateway\/package\//,
       /^gateway\/sources\/(postgres\/|secrets\.ts)/,
       /^gateway\/loader\.ts$/,
       /^@koa\/router$/,

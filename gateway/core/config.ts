@@ -15,6 +15,7 @@ import type {
   Update,
   Upstream,
 } from './model.ts';
+import { buildSafePattern } from './routing/safe-pattern.ts';
 import {
   API_SCHEMA,
   BINDING_SCHEMA,
@@ -162,7 +163,9 @@ export function* compileConfigSchemas(plugins: Iterable<InstalledPlugin>): Steps
 function validatorOf(plugin: InstalledPlugin): Validator {
   const known = configValidators.get(plugin);
   if (known) return known;
-  const validator = buildValidator(plugin.configSchema);
+  // The schemas of packages come from strangers, whose patterns must not hold us up.
+  const isFromPackage = plugin.manifest.name.includes('/');
+  const validator = buildValidator(plugin.configSchema, isFromPackage ? { buildPattern: buildSafePattern } : {});
   configValidators.set(plugin, validator);
   return validator;
 }
