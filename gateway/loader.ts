@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { readManifest } from './core/config.ts';
 import { ConfigError } from './core/errors.ts';
-import { fitsEngine, type InstalledPlugin } from './core/manifest.ts';
+import { fitsEngine, type InstalledPlugin, type Manifest } from './core/manifest.ts';
 import type { LoadedPlugin } from './core/pipeline.ts';
 import { CONTRACT_VERSION, type Plugin } from './core/plugin.ts';
 import type { JsonSchema } from './core/schemas.ts';
@@ -86,19 +86,26 @@ function checkEngine(range: string): void {
 }
 
 async function importHandler(folder: PluginFolder): Promise<Plugin<unknown, unknown>> {
-  const { name, hooks } = folder.plugin.manifest;
   const module: { readonly plugin?: Plugin<unknown, unknown> } = await import(
     pathToFileURL(join(folder.path, 'handler.js')).href
   );
-  const { plugin } = module;
-  if (!plugin) throw new PluginError(`plugin ${name}: expected handler.js to export plugin`);
+  return checkHandler(folder.plugin.manifest, module.plugin);
+}
+
+/** Gives the plugin that a module exports. @throws PluginError when it exports none, or other hooks than its manifest declares. */
+export function checkHandler(manifest: Manifest, plugin: unknown): Plugin<unknown, unknown> {
+  const { name, hooks } = manifest;
+  if (typeof plugin !== 'object' || plugin === null) {
+    throw new PluginError(`plugin ${name}: expected its module to export plugin`);
+  }
+  const exported: Readonly<Record<string, unknown>> = { ...plugin };
   const declared = new Set<string>(hooks);
-  for (const key of Object.keys(plugin)) {
+  for (const key of Object.keys(exported)) {
     if (key.startsWith('on') && !declared.has(key))
       throw new PluginError(`plugin ${name}: ${key} is not in its manifest's hooks`);
   }
   for (const hook of hooks) {
-    if (typeof plugin[hook] !== 'function')
+    if (typeof exported[hook] !== 'function')
       throw new PluginError(`plugin ${name}: expected the hook ${hook} of its manifest`);
   }
   return plugin;
