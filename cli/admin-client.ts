@@ -1,4 +1,4 @@
-// How `apply` and `export` speak to the admin REST: one bounded call, problems turned into readable lines.
+// How commands speak to the admin REST: one bounded call, problems turned into readable lines.
 // Must not know a resource beyond the path it is given.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { Settings } from './settings.ts';
 
 /** Is one call. */
 export interface AdminCall {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly accept?: string;
   readonly body?: { readonly type: string; readonly text: string };

@@ -5,16 +5,23 @@ import type { Parent } from './house/child.ts';
 import type { Output } from './output.ts';
 import type { Settings } from './settings.ts';
 
-/** Describes one option of a command. */
-export interface OptionSpec {
-  readonly type: 'boolean';
-  readonly description: string;
-}
+/** Describes one option of a command: a switch, or one that takes a text. */
+export type OptionSpec =
+  | { readonly type: 'boolean'; readonly description: string }
+  | {
+      readonly type: 'string';
+      /** Names the text in help: `--key FILE`. */
+      readonly value: string;
+      readonly description: string;
+    };
 
 /** Is what a command gets: its arguments, already checked in number and name. */
 export interface CommandInput {
   readonly arguments: readonly string[];
+  /** Switches that were given. */
   readonly options: Readonly<Record<string, boolean>>;
+  /** Texts of the options that take one; undefined = not given. */
+  readonly values: Readonly<Record<string, string | undefined>>;
   /** Reads the environment. @throws SettingsError when a setting does not parse. */
   readSettings(): Settings;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -25,6 +32,7 @@ export interface CommandInput {
 
 /** Is a command as data, so that help, checks and docs come from one place. */
 export interface Command {
+  /** One word, or two: `plugin new` is a command of the group `plugin`. */
   readonly name: string;
   /** Arguments as help shows them: `FILE` is needed, `[up|down]` is not. */
   readonly usage: string;
@@ -40,6 +48,6 @@ export interface Command {
 
 /** Gives the options in the form that node:util parses. */
 export function toParseOptions(command: Command): NonNullable<ParseArgsConfig['options']> {
-  const names = Object.keys(command.options).map((name) => [name, { type: 'boolean' }] as const);
-  return { ...Object.fromEntries(names), help: { type: 'boolean', short: 'h' } };
+  const entries = Object.entries(command.options).map(([name, { type }]) => [name, { type }] as const);
+  return { ...Object.fromEntries(entries), help: { type: 'boolean', short: 'h' } };
 }

@@ -33,10 +33,24 @@ export function writeHelp(commands: readonly Command[], version: string): string
   ].join('\n');
 }
 
+/** Writes the help of the commands that begin with one word. */
+export function writeGroupHelp(name: string, commands: readonly Command[]): string {
+  const width = Math.max(...commands.map((command) => callOf(command).length)) + 2;
+  return [
+    `Usage: sallyport ${name} COMMAND [ARGUMENT] [OPTION]`,
+    '',
+    'Commands:',
+    ...commands.map((command) => `  ${callOf(command).padEnd(width)}${command.summary}`),
+    '',
+    `More about each: sallyport ${name} COMMAND --help`,
+  ].join('\n');
+}
+
 /** Writes the help of one command. */
 export function writeCommandHelp(command: Command): string {
   const options = Object.entries(command.options).map(
-    ([name, option]) => [`    --${name}`, option.description] as const,
+    ([name, option]) =>
+      [`    --${name}${option.type === 'string' ? ` ${option.value}` : ''}`, option.description] as const,
   );
   const rows = [...options, ['-h, --help', 'shows this help'] as const];
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Command, toParseOptions } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { writeCommandHelp, writeHelp } from './help.ts';
+import { writeCommandHelp, writeGroupHelp, writeHelp } from './help.ts';
 import { findParent } from './house/child.ts';
 import { CommandError, type Output, openOutput } from './output.ts';
 import { findUnknownSettings, readSettings, SettingsError } from './settings.ts';
@@ -17,7 +17,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Runs the command that `words` name and gives the exit code: 0 done, 1 failed, 2 called wrongly. */
 export async function runMain(words: readonly string[], environment: Environment, output: Output): Promise<number> {
   try {
-    const [name, ...rest] = words;
+    const [name, second] = words;
     if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
       output.print(writeHelp(COMMANDS, readVersion()));
       return name === undefined ? 2 : 0;
@@ -26,7 +26,13 @@ export async function runMain(words: readonly string[], environment: Environment
       output.print(readVersion());
       return 0;
     }
-    return await runCommand(findCommand(name), rest, environment, output);
+    const group = COMMANDS.filter((command) => command.name.startsWith(`${name} `));
+    if (group.length > 0 && (second === undefined || ['--help', '-h', 'help'].includes(second))) {
+      output.print(writeGroupHelp(name, group));
+      return second === undefined ? 2 : 0;
+    }
+    const command = findCommand(words, group);
+    return await runCommand(command, words.slice(command.name.split(' ').length), environment, output);
   } catch (error) {
     return complainAbout(error, output);
   }
@@ -38,8 +44,8 @@ async function runCommand(
   environment: Environment,
   output: Output,
 ): Promise<number> {
-  const { values, positionals } = parseWords(command, words);
-  if (values['help'] === true) {
+  const { options, values, positionals } = parseWords(command, words);
+  if (options['help'] === true) {
     output.print(writeCommandHelp(command));
     return 0;
   }
@@ -55,7 +61,8 @@ async function runCommand(
   }
   return command.run({
     arguments: positionals,
-    options: values,
+    options,
+    values,
     readSettings: () => readSettings(environment),
     environment,
     parent,
@@ -63,26 +70,36 @@ async function runCommand(
   });
 }
 
-function findCommand(name: string): Command {
+/** Finds a command by its first word, or in a group by the first two. */
+function findCommand(words: readonly string[], group: readonly Command[]): Command {
+  const name = words.slice(0, group.length > 0 ? 2 : 1).join(' ');
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    const names = COMMANDS.map((candidate) => candidate.name).join(', ');
+    const names = (group.length > 0 ? group : COMMANDS).map((candidate) => candidate.name).join(', ');
     throw new CommandError(`sallyport: there is no command ${JSON.stringify(name)}; there are ${names}`, 2);
   }
   return command;
 }
 
-function parseWords(
-  command: Command,
-  words: readonly string[],
-): { values: Record<string, boolean>; positionals: readonly string[] } {
+interface ParsedWords {
+  readonly options: Readonly<Record<string, boolean>>;
+  readonly values: Readonly<Record<string, string>>;
+  readonly positionals: readonly string[];
+}
+
+function parseWords(command: Command, words: readonly string[]): ParsedWords {
   try {
     const { values, positionals } = parseArgs({
       args: [...words],
       options: toParseOptions(command),
       allowPositionals: true,
     });
-    return { values: values as Record<string, boolean>, positionals };
+    const entries = Object.entries(values);
+    return {
+      options: Object.fromEntries(entries.filter((entry): entry is [string, boolean] => entry[1] === true)),
+      values: Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+      positionals,
+    };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(`sallyport ${command.name}: ${reason}; see --help`, 2);

@@ -52,7 +52,7 @@ describe('sallyport', () => {
 
   for (const command of COMMANDS) {
     it(`shows examples in the help of ${command.name}`, async () => {
-      const { code, printed } = await run([command.name, '--help']);
+      const { code, printed } = await run([...command.name.split(' '), '--help']);
 
       assert.equal(code, 0);
       assert.ok(printed.startsWith(`Usage: sallyport ${command.name}`));
