@@ -57,6 +57,10 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     installedAt: time,
     bindings: count,
     health: object({ calls: count, errors: count, timeouts: count, totalMs: { type: 'number' } }),
+    incidents: {
+      ...listOf(object({ node: text, plugin: text, binding: text, isAside: flag })),
+      description: 'The last time that a node put a binding of it aside: the failure, and a request that met it.',
+    },
   }),
   Revision: object(
     { number: count, createdAt: time, actor: text, summary: text, changeCount: count },

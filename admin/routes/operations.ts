@@ -104,7 +104,11 @@ function showPlugin(
   seen: readonly NodeRow[],
   bindings: readonly { readonly plugin: string }[],
 ): unknown {
-  const reports = seen.filter((node) => node.isLive).flatMap((node) => node.health.plugins ?? []);
+  const live = seen.filter((node) => node.isLive);
+  const reports = live.flatMap((node) => node.health.plugins ?? []);
+  const incidents = live.flatMap(({ name: node, health }) =>
+    (health.incidents ?? []).filter(({ plugin }) => plugin === row.name).map((one) => ({ node, ...one })),
+  );
   const own = reports.filter((report) => report.plugin === row.name);
   const sum = (field: 'calls' | 'errors' | 'timeouts' | 'totalMs'): number =>
     own.reduce((total, report) => total + (report[field] ?? 0), 0);
@@ -112,6 +116,7 @@ function showPlugin(
     ...row,
     bindings: bindings.filter((binding) => binding.plugin === row.name).length,
     health: { calls: sum('calls'), errors: sum('errors'), timeouts: sum('timeouts'), totalMs: sum('totalMs') },
+    incidents,
   };
 }
 

@@ -21,7 +21,11 @@ export interface NodeRow {
   /** Why it does not run the offered one. */
   readonly refusal: { readonly revision: number; readonly problems: unknown; readonly at: string } | null;
   readonly workers: unknown;
-  readonly health: { readonly targets?: readonly TargetHealth[]; readonly plugins?: readonly PluginHealth[] };
+  readonly health: {
+    readonly targets?: readonly TargetHealth[];
+    readonly plugins?: readonly PluginHealth[];
+    readonly incidents?: readonly PluginIncident[];
+  };
 }
 
 /** Is how one node sees one target. */
@@ -40,6 +44,13 @@ export interface PluginHealth {
   readonly errors?: number;
   readonly timeouts?: number;
   readonly totalMs?: number;
+}
+
+/** Is the last time that one node put a binding of a plugin aside. */
+export interface PluginIncident {
+  readonly plugin: string;
+  readonly binding: string;
+  readonly isAside: boolean;
 }
 
 /** Lists the nodes by name; those not seen for a day are left out. */

@@ -4,6 +4,7 @@
 import type { EntityProblem } from './check.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
+import type { Incident } from './hooks/quarantine.ts';
 import type { Binding, Certificate, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
@@ -54,6 +55,10 @@ export interface BindingReport {
   readonly errors: number;
   readonly timeouts: number;
   readonly totalMs: number;
+  /** Says that it failed too often and does not run but to be tried. */
+  readonly isAside: boolean;
+  /** What put it aside last, also when it runs again. */
+  readonly incident: Incident | undefined;
 }
 
 /** Is how one target fares. */
@@ -204,10 +209,12 @@ export function createEngine(options: EngineOptions): Engine {
       };
     },
     stats: () =>
-      [...tenure.snapshot.instances.values()].map(({ binding, stats }) => ({
+      [...tenure.snapshot.instances.values()].map(({ binding, stats, quarantine: { isAside, incident } }) => ({
         plugin: binding.plugin,
         binding: binding.id,
         ...stats,
+        isAside,
+        incident,
       })),
     health: () => listHealth(upstreams, ports),
     async close() {

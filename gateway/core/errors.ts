@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'INTERNAL'
   | 'PLUGIN_FAILED'
   | 'PLUGIN_TIMEOUT'
+  | 'PLUGIN_QUARANTINED'
   | 'UPSTREAM_CONNECT_FAILED'
   | 'UPSTREAM_BROKEN'
   | 'UPSTREAM_INVALID_RESPONSE'
@@ -79,6 +80,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   INTERNAL: { status: 500, source: 'gateway', isRetryable: false, title: 'The gateway failed' },
   PLUGIN_FAILED: { status: 500, source: 'gateway', isRetryable: false, title: 'A plugin failed' },
   PLUGIN_TIMEOUT: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin took too long' },
+  PLUGIN_QUARANTINED: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin is set aside' },
   UPSTREAM_CONNECT_FAILED: { status: 502, source: 'upstream', isRetryable: true, title: 'The upstream is unreachable' },
   UPSTREAM_BROKEN: { status: 502, source: 'upstream', isRetryable: true, title: 'The upstream broke off' },
   UPSTREAM_INVALID_RESPONSE: {

@@ -1,8 +1,9 @@
 // Runs the hooks of a chain: in order, timed and counted always, bounded in time, by fail policy.
 // Must not know which plugins exist, nor where requests come from.
-import { GatewayError } from './errors.ts';
 import type { ExchangeState } from './exchange/exchange.ts';
-import type { FailPolicy, InstalledPlugin } from './manifest.ts';
+import type { Quarantine } from './hooks/quarantine.ts';
+import { fail, isSkipped, runHook } from './hooks/run-hook.ts';
+import type { HookName, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
@@ -37,6 +38,7 @@ export interface Instance {
   /** The binding's condition; undefined = always. */
   readonly when: FieldTest | undefined;
   readonly loan: Loan;
+  readonly quarantine: Quarantine;
   /** Counts the snapshots in use that hold it; closed when the last lets go. */
   holders: number;
 }
@@ -54,6 +56,7 @@ type ChunkHook = (
 export interface Step {
   readonly instance: Instance;
   readonly position: number;
+  readonly hook: HookName;
   readonly run: Hook;
 }
 
@@ -61,6 +64,7 @@ export interface Step {
 export interface ChunkStep {
   readonly instance: Instance;
   readonly position: number;
+  readonly hook: HookName;
   readonly run: ChunkHook;
 }
 
@@ -113,14 +117,14 @@ function listSteps(
 ): Step[] {
   return instances.flatMap((instance, position) => {
     const hook = instance.plugin.plugin[name];
-    return hook ? [{ instance, position, run: hook.bind(instance.plugin.plugin) }] : [];
+    return hook ? [{ instance, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
   });
 }
 
 function listChunkSteps(instances: readonly Instance[], name: 'onRequestChunk' | 'onResponseChunk'): ChunkStep[] {
   return instances.flatMap((instance, position) => {
     const hook = instance.plugin.plugin[name];
-    return hook ? [{ instance, position, run: hook.bind(instance.plugin.plugin) }] : [];
+    return hook ? [{ instance, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
   });
 }
 
@@ -142,12 +146,25 @@ export function runSteps(walk: Walk, steps: readonly Step[], from: number, to: n
   const { exchange } = walk;
   for (let at = from; at < to; at++) {
     const step = steps[at];
-    if (!step || !holds(step.instance, exchange)) continue;
+    if (!step || !runs(walk, step.instance)) continue;
     walk.reached = step.position;
     const waiting = runHook(walk, step);
     if (waiting) return runStepsAfter(waiting, walk, steps.slice(at + 1, to));
     if (exchange.answer) return;
   }
+}
+
+/**
+ * Runs the last steps before a target is asked. @throws as `runSteps`; PLUGIN_QUARANTINED when a binding is aside that would
+ * have to see the response: no upstream is troubled for an answer that cannot be given.
+ */
+export function runUpstreamSteps(walk: Walk, chain: Chain): MaybePromise<void> {
+  const { requestChunk, upstream, response, responseChunk } = chain;
+  walk.reached = Number.MAX_SAFE_INTEGER;
+  for (const steps of [requestChunk, response, responseChunk]) {
+    for (const { instance } of steps) if (instance.quarantine.isAside) runs(walk, instance);
+  }
+  return runSteps(walk, upstream, 0, upstream.length);
 }
 
 // Apart: a function inside the loop would cost each of its turns memory for what it closes over.
@@ -161,7 +178,7 @@ function runStepsAfter(waiting: Promise<void>, walk: Walk, steps: readonly Step[
 export function runResponseSteps(walk: Walk, steps: readonly Step[]): MaybePromise<void> {
   for (let at = 0; at < steps.length; at++) {
     const step = steps[at];
-    if (!step || step.position > walk.reached || !holds(step.instance, walk.exchange)) continue;
+    if (!step || step.position > walk.reached || !runs(walk, step.instance)) continue;
     const waiting = runHook(walk, step);
     if (waiting) return runResponseStepsAfter(waiting, walk, steps.slice(at + 1));
     walk.exchange.replaceResponse();
@@ -179,8 +196,8 @@ function runResponseStepsAfter(waiting: Promise<void>, walk: Walk, steps: readon
 /** Runs every log step. Nothing that a hook throws leaves here: the exchange is over. */
 export function runLogSteps(walk: Walk, steps: readonly Step[]): void {
   for (const step of steps) {
-    if (!holds(step.instance, walk.exchange)) continue;
     try {
+      if (!runs(walk, step.instance)) continue;
       const waiting = runHook(walk, step);
       waiting?.catch(() => undefined);
     } catch {
@@ -198,7 +215,7 @@ export function runChunkSteps(
 ): Uint8Array | null {
   let current = chunk;
   for (const step of steps) {
-    if (step.position > walk.reached || !holds(step.instance, walk.exchange)) continue;
+    if (step.position > walk.reached || !runs(walk, step.instance)) continue;
     const { instance } = step;
     const startedAt = performance.now();
     try {
@@ -206,13 +223,17 @@ export function runChunkSteps(
       if (result === null) return null;
       if (result !== undefined) current = result;
     } catch (error) {
-      fail(walk, instance, error);
+      fail(walk, step, error);
     } finally {
       instance.stats.calls++;
       instance.stats.totalMs += performance.now() - startedAt;
     }
   }
   return current;
+}
+
+function runs(walk: Walk, instance: Instance): boolean {
+  return holds(instance, walk.exchange) && !isSkipped(walk, instance);
 }
 
 function holds(instance: Instance, exchange: ExchangeState): boolean {
@@ -225,74 +246,4 @@ function holds(instance: Instance, exchange: ExchangeState): boolean {
   const result = instance.when({ method, host, path, query, headers });
   exchange.state.set(key, result);
   return result;
-}
-
-function runHook(walk: Walk, step: Step): Promise<void> | undefined {
-  const { instance } = step;
-  const { stats } = instance;
-  const startedAt = performance.now();
-  stats.calls++;
-  try {
-    const result = step.run(walk.exchange, instance.config, instance.state);
-    if (!(result instanceof Promise)) {
-      stats.totalMs += performance.now() - startedAt;
-      return undefined;
-    }
-    return bound(walk, instance, result).finally(() => {
-      stats.totalMs += performance.now() - startedAt;
-    });
-  } catch (error) {
-    stats.totalMs += performance.now() - startedAt;
-    fail(walk, instance, error);
-    return undefined;
-  }
-}
-
-/** Waits for a hook's promise, but no longer than the manifest allows: one that never settles must not hold a request. */
-function bound(walk: Walk, instance: Instance, result: Promise<void>): Promise<void> {
-  const { timeoutMs } = instance.plugin.manifest.limits;
-  return new Promise((resolve, reject) => {
-    let isOver = false;
-    const finish = (settle: () => void): void => {
-      if (isOver) return;
-      isOver = true;
-      clearTimeout(timer);
-      try {
-        settle();
-        resolve();
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const timer = setTimeout(() => finish(() => expire(walk, instance)), timeoutMs);
-    result.then(
-      () => finish(() => undefined),
-      (error: unknown) => finish(() => fail(walk, instance, error)),
-    );
-  });
-}
-
-function expire(walk: Walk, instance: Instance): void {
-  instance.stats.timeouts++;
-  const { name, limits } = instance.plugin.manifest;
-  walk.log.error('a plugin hook did not settle in time', describe(walk, instance, { timeoutMs: limits.timeoutMs }));
-  if (policyOf(instance) !== 'open') throw new GatewayError('PLUGIN_TIMEOUT', `plugin ${name} took too long`);
-}
-
-/** Rethrows what a plugin meant to say; turns anything else into what its fail policy says. */
-function fail(walk: Walk, instance: Instance, error: unknown): void {
-  if (error instanceof GatewayError) throw error;
-  instance.stats.errors++;
-  walk.log.error('a plugin hook failed', describe(walk, instance, { error }));
-  if (policyOf(instance) !== 'open') {
-    throw new GatewayError('PLUGIN_FAILED', `plugin ${instance.plugin.manifest.name} failed`, { cause: error });
-  }
-}
-
-function policyOf(instance: Instance): FailPolicy {
-  return instance.plugin.manifest.failPolicy;
-}
-
-function describe(walk: Walk, instance: Instance, more: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return { plugin: instance.plugin.manifest.name, binding: instance.binding.id, exchange: walk.exchange.id, ...more };
 }

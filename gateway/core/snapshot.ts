@@ -3,6 +3,7 @@
 import { checkChange, EMPTY_GOOD, type EntityProblem, type GoodDocument } from './check.ts';
 import { applyUpdate, type DocumentState, type EntityIds, gatherIds } from './config.ts';
 import { editMap } from './document/layered-map.ts';
+import { Quarantine } from './hooks/quarantine.ts';
 import type { Binding, Update } from './model.ts';
 import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin, type Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
@@ -191,6 +192,7 @@ async function setUpBinding(
       stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
       when: binding.when && buildCondition(binding.when),
       loan,
+      quarantine: new Quarantine(plugin.manifest.hooks.length),
       holders: 0,
     };
   } catch (error) {

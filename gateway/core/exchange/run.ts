@@ -2,7 +2,8 @@
 // Must not hold what outlives the request.
 
 import { GatewayError } from '../errors.ts';
-import { type Chain, runChunkSteps, runLogSteps, runResponseSteps, runSteps, type Walk } from '../pipeline.ts';
+import type { Chain, Walk } from '../pipeline.ts';
+import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
 import type { Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
@@ -75,9 +76,7 @@ export class Run implements ForwardHandler, Walk {
     return then(runSteps(this, request, authenticateEnd, request.length), () => {
       if (this.isSettled) return undefined;
       if (this.exchange.answer) return this.#answer(this.exchange.answer);
-      this.reached = Number.MAX_SAFE_INTEGER;
-      const { upstream } = this.#chain;
-      return then(runSteps(this, upstream, 0, upstream.length), () => {
+      return then(runUpstreamSteps(this, this.#chain), () => {
         // `runSteps` notes the last step it ran; from here on every instance has been reached.
         this.reached = Number.MAX_SAFE_INTEGER;
         if (this.exchange.answer) return this.#answer(this.exchange.answer);

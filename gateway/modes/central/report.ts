@@ -1,9 +1,21 @@
 // What a worker tells its keeper about itself, and how the reports of all workers become the report of the node.
 // Must not measure: the engine does. Must not grow with the configuration: every change of it sends the node's report.
 import type { BindingReport, TargetReport } from '../../core/engine.ts';
+import type { Incident } from '../../core/hooks/quarantine.ts';
 
 /** Is what a plugin cost, over all its bindings. What single bindings cost is among the metrics. */
-export type PluginReport = Omit<BindingReport, 'binding'>;
+export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident'>;
+
+/** Is the last time that a binding was put aside. */
+export interface IncidentReport extends Incident {
+  readonly plugin: string;
+  readonly binding: string;
+  /** Says that it still is. */
+  readonly isAside: boolean;
+}
+
+/** Most incidents that are told, the newest. */
+const MAX_INCIDENTS = 20;
 
 /** Is what a worker reports, and in the same shape what a node does. */
 export interface NodeReport {
@@ -11,11 +23,17 @@ export interface NodeReport {
   readonly targets: readonly TargetReport[];
   /** Only plugins that have run. */
   readonly plugins: readonly PluginReport[];
+  /** One for each binding that failed too often at some time, the newest first. */
+  readonly incidents: readonly IncidentReport[];
 }
 
 /** Builds the report of a worker. */
 export function buildReport(targets: readonly TargetReport[], bindings: readonly BindingReport[]): NodeReport {
-  return { targets: targets.filter(isWorthTelling), plugins: sumByPlugin(bindings) };
+  return {
+    targets: targets.filter(isWorthTelling),
+    plugins: sumByPlugin(bindings),
+    incidents: listIncidents(bindings),
+  };
 }
 
 /** Merges the reports of all workers: costs add up, and a target is healthy when any worker can reach it. */
@@ -34,7 +52,28 @@ export function mergeReports(reports: Iterable<NodeReport>): NodeReport {
     isHealthy: complaints < all.length,
     inFlight,
   }));
-  return { targets: merged.filter(isWorthTelling), plugins: sumByPlugin(all.flatMap((report) => report.plugins)) };
+  return {
+    targets: merged.filter(isWorthTelling),
+    plugins: sumByPlugin(all.flatMap((report) => report.plugins)),
+    incidents: mergeIncidents(all.flatMap((report) => report.incidents)),
+  };
+}
+
+function listIncidents(bindings: readonly BindingReport[]): readonly IncidentReport[] {
+  const incidents = bindings.flatMap(({ plugin, binding, isAside, incident }) =>
+    incident === undefined ? [] : [{ plugin, binding, isAside, ...incident }],
+  );
+  return mergeIncidents(incidents);
+}
+
+/** The newest of each binding stands for it; it is aside when any worker has put it aside. */
+function mergeIncidents(incidents: readonly IncidentReport[]): readonly IncidentReport[] {
+  const byBinding = new Map<string, IncidentReport>();
+  for (const incident of [...incidents].sort((a, b) => a.atMs - b.atMs)) {
+    const isAside = incident.isAside || byBinding.get(incident.binding)?.isAside === true;
+    byBinding.set(incident.binding, { ...incident, isAside });
+  }
+  return [...byBinding.values()].sort((a, b) => b.atMs - a.atMs).slice(0, MAX_INCIDENTS);
 }
 
 function isWorthTelling({ isHealthy, inFlight }: TargetReport): boolean {

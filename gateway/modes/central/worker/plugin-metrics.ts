@@ -5,10 +5,15 @@ import type { FamilyData, SeriesData } from '../../../ops/metrics.ts';
 
 const LABELS = ['plugin', 'binding'] as const;
 
-/** Gives calls, errors, time-outs and seconds of each binding as counters. */
+/** Gives calls, errors, time-outs and seconds of each binding , and whether it is aside. */
 export function listPluginFamilies(reports: readonly BindingReport[]): readonly FamilyData[] {
-  const family = (name: string, help: string, read: (report: BindingReport) => number): FamilyData => ({
-    type: 'counter',
+  const family = (
+    name: string,
+    help: string,
+    read: (report: BindingReport) => number,
+    type: 'counter' | 'gauge' = 'counter',
+  ): FamilyData => ({
+    type,
     name,
     help,
     labelNames: LABELS,
@@ -19,5 +24,11 @@ export function listPluginFamilies(reports: readonly BindingReport[]): readonly 
     family('sallyport_plugin_errors_total', 'Hooks that threw or rejected.', ({ errors }) => errors),
     family('sallyport_plugin_timeouts_total', 'Hooks that did not settle in time.', ({ timeouts }) => timeouts),
     family('sallyport_plugin_seconds_total', 'Time spent in hooks.', ({ totalMs }) => totalMs / 1_000),
+    family(
+      'sallyport_plugin_aside',
+      'Workers that have put the binding aside.',
+      ({ isAside }) => Number(isAside),
+      'gauge',
+    ),
   ];
 }

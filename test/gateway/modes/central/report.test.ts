@@ -1,6 +1,7 @@
 // What a node says of itself: the sums over its workers, and nothing of what is well.
 import assert from 'node:assert/strict';
 import type { BindingReport, TargetReport } from '../../../../gateway/core/engine.ts';
+import type { IncidentSample } from '../../../../gateway/core/hooks/quarantine.ts';
 import { buildReport, mergeReports } from '../../../../gateway/modes/central/report.ts';
 
 function target(port: number, isHealthy: boolean, inFlight = 0): TargetReport {
@@ -8,12 +9,23 @@ function target(port: number, isHealthy: boolean, inFlight = 0): TargetReport {
 }
 
 function cost(plugin: string, binding: string, calls: number): BindingReport {
-  return { plugin, binding, calls, errors: 1, timeouts: 0, totalMs: calls / 2 };
+  return { plugin, binding, calls, errors: 1, timeouts: 0, totalMs: calls / 2, isAside: false, incident: undefined };
 }
+
+const SAMPLE: IncidentSample = {
+  exchange: 'e',
+  method: 'GET',
+  host: 'h',
+  path: '/',
+  api: 'a',
+  route: 'r',
+  consumer: undefined,
+  headers: [],
+};
 
 describe('the report of a node', () => {
   it('names the targets that are in trouble or in use, and sums costs by plugin', () => {
-    const idle: BindingReport = { plugin: 'idle', binding: 'b9', calls: 0, errors: 0, timeouts: 0, totalMs: 0 };
+    const idle: BindingReport = { ...cost('idle', 'b9', 0), errors: 0 };
 
     const report = buildReport(
       [target(1, true), target(2, false), target(3, true, 4)],
@@ -37,5 +49,25 @@ describe('the report of a node', () => {
     assert.deepEqual(mergeReports([some, others]).plugins, [
       { plugin: 'log', calls: 10, errors: 2, timeouts: 0, totalMs: 5 },
     ]);
+  });
+
+  it('tells of each binding the newest incident, and that it is aside when any worker put it aside', () => {
+    const failed = (binding: string, atMs: number, isAside: boolean): BindingReport => ({
+      ...cost('mask', binding, 9),
+      isAside,
+      incident: { atMs, hook: 'onResponse', reason: 'no', failures: 5, calls: 5, sample: SAMPLE },
+    });
+
+    const one = buildReport([], [failed('b1', 100, true), failed('b2', 300, false), cost('log', 'b3', 1)]);
+    const other = buildReport([], [failed('b1', 200, false)]);
+
+    const told = mergeReports([one, other]).incidents;
+    assert.deepEqual(
+      told.map(({ binding, atMs, isAside }) => [binding, atMs, isAside]),
+      [
+        ['b2', 300, false],
+        ['b1', 200, true],
+      ],
+    );
   });
 });

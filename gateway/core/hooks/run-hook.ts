@@ -1,0 +1,121 @@
+// Runs one hook: timed and counted always, bounded in time, its failures dealt with by fail policy.
+// Must not know chains or their order.
+import { GatewayError } from '../errors.ts';
+import type { ExchangeState } from '../exchange/exchange.ts';
+import type { FailPolicy } from '../manifest.ts';
+import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
+import type { IncidentSample } from './quarantine.ts';
+
+/** Says that an instance does not run in this exchange: its binding is aside, and fails open. @throws PLUGIN_QUARANTINED when it fails closed */
+export function isSkipped({ exchange }: Walk, { quarantine, plugin }: Instance): boolean {
+  if (!quarantine.isAside || quarantine.admits(exchange, performance.now())) return false;
+  if (plugin.manifest.failPolicy === 'open') return true;
+  throw new GatewayError('PLUGIN_QUARANTINED', `plugin ${plugin.manifest.name} failed too often and is set aside`);
+}
+
+/** Runs a hook. Gives a promise only when the hook gave one. @throws as the fail policy has it */
+export function runHook(walk: Walk, step: Step): Promise<void> | undefined {
+  const { instance } = step;
+  const { stats } = instance;
+  const startedAt = performance.now();
+  stats.calls++;
+  try {
+    const result = step.run(walk.exchange, instance.config, instance.state);
+    if (!(result instanceof Promise)) {
+      stats.totalMs += performance.now() - startedAt;
+      noteSuccess(walk, instance);
+      return undefined;
+    }
+    return bound(walk, step, result).finally(() => {
+      stats.totalMs += performance.now() - startedAt;
+    });
+  } catch (error) {
+    stats.totalMs += performance.now() - startedAt;
+    fail(walk, step, error);
+    return undefined;
+  }
+}
+
+/** Waits for a hook's promise, but no longer than the manifest allows: one that never settles must not hold a request. */
+function bound(walk: Walk, step: Step, result: Promise<void>): Promise<void> {
+  const { timeoutMs } = step.instance.plugin.manifest.limits;
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const finish = (settle: () => void): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      try {
+        settle();
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const timer = setTimeout(() => finish(() => expire(walk, step)), timeoutMs);
+    result.then(
+      () => finish(() => noteSuccess(walk, step.instance)),
+      (error: unknown) => finish(() => fail(walk, step, error)),
+    );
+  });
+}
+
+function noteSuccess({ exchange }: Walk, { quarantine }: Instance): void {
+  if (quarantine.isAside) quarantine.noteSuccess(exchange);
+}
+
+function expire(walk: Walk, step: Step): void {
+  const { instance } = step;
+  instance.stats.timeouts++;
+  const { name, limits } = instance.plugin.manifest;
+  walk.log.error('a plugin hook did not settle in time', describe(walk, instance, { timeoutMs: limits.timeoutMs }));
+  noteFailure(walk, step, `it did not settle within ${limits.timeoutMs} ms`);
+  if (policyOf(instance) !== 'open') throw new GatewayError('PLUGIN_TIMEOUT', `plugin ${name} took too long`);
+}
+
+/** Rethrows what a plugin meant to say; turns anything else into what its fail policy says. */
+export function fail(walk: Walk, step: Step | ChunkStep, error: unknown): void {
+  const { instance } = step;
+  if (error instanceof GatewayError) {
+    noteSuccess(walk, instance);
+    throw error;
+  }
+  instance.stats.errors++;
+  walk.log.error('a plugin hook failed', describe(walk, instance, { error }));
+  noteFailure(walk, step, error instanceof Error ? error.message : String(error));
+  if (policyOf(instance) !== 'open') {
+    throw new GatewayError('PLUGIN_FAILED', `plugin ${instance.plugin.manifest.name} failed`, { cause: error });
+  }
+}
+
+function noteFailure(walk: Walk, { instance, hook }: Step | ChunkStep, reason: string): void {
+  const { quarantine, stats } = instance;
+  if (!quarantine.noteFailure(walk.exchange, performance.now(), stats.calls)) return;
+  const tally = quarantine.tally(stats.calls);
+  const incident = { atMs: walk.exchange.tally.startedAt, hook, reason, ...tally, sample: takeSample(walk.exchange) };
+  quarantine.incident = incident;
+  walk.log.error('a plugin is set aside: it failed too often', describe(walk, instance, { incident }));
+}
+
+function takeSample({ id, request, api, route, consumer }: ExchangeState): IncidentSample {
+  const { method, host, path, headers } = request;
+  const names = headers.entries().map(([name]) => name);
+  return {
+    exchange: id,
+    method,
+    host,
+    path,
+    api: api.name,
+    route: route.name,
+    consumer: consumer?.username,
+    headers: names,
+  };
+}
+
+function policyOf(instance: Instance): FailPolicy {
+  return instance.plugin.manifest.failPolicy;
+}
+
+function describe(walk: Walk, instance: Instance, more: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return { plugin: instance.plugin.manifest.name, binding: instance.binding.id, exchange: walk.exchange.id, ...more };
+}
