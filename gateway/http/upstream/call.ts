@@ -9,6 +9,7 @@ import type { ResponseHead } from './head-parser.ts';
 import type { Borrower } from './pool.ts';
 import { type SendEvents, type Sending, sendRequest } from './request-writer.ts';
 import { type ResponseEvents, ResponseReader } from './response-reader.ts';
+import { isShortage } from './shortage.ts';
 
 /** Is what a call is made of. */
 export interface CallOptions {
@@ -218,11 +219,4 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#connection = undefined;
     return connection;
   }
-}
-
-// What this machine has run out of says nothing about the target.
-const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EAGAIN']);
-
-function isShortage(error: NodeJS.ErrnoException): boolean {
-  return SHORTAGES.has(error.code);
 }

@@ -187,7 +187,7 @@ export class Pool<Connection extends Pooled> {
 }
 
 /** Makes room among those who wait; gives false when none of them has given up. */
-function forgetGone<Connection>(waiting: Borrower<Connection>[]): boolean {
+export function forgetGone<One extends { readonly isOver: boolean }>(waiting: One[]): boolean {
   const left = waiting.filter(({ isOver }) => !isOver);
   if (left.length === waiting.length) return false;
   waiting.splice(0, waiting.length, ...left);

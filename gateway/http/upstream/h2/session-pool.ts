@@ -3,6 +3,7 @@
 import type { LookupFunction } from 'node:net';
 import type { TargetAddress } from '../../../core/ports.ts';
 import type { Deadlines } from '../../message/deadlines.ts';
+import { forgetGone } from '../pool.ts';
 import { UpstreamSession } from './session.ts';
 
 /** Most connections to one target; each carries as many requests as the target takes. */
@@ -45,6 +46,12 @@ export class SessionPool {
     return this.#sessions.size === 0;
   }
 
+  /** Says whether those who wait do so because the target takes no more at a time, and not because connecting takes long. */
+  get isCrowded(): boolean {
+    for (const session of this.#sessions) if (session.isFull) return true;
+    return false;
+  }
+
   /** Lets a request begin, now or when there is room. Gives false when too many wait already. */
   board(passenger: Passenger): boolean {
     const session = this.#find(passenger.wantsFresh);
@@ -52,7 +59,7 @@ export class SessionPool {
       passenger.begin(session);
       return true;
     }
-    if (this.#waiting.length >= MAX_WAITING) return false;
+    if (this.#waiting.length >= MAX_WAITING && !forgetGone(this.#waiting)) return false;
     this.#waiting.push(passenger);
     this.#openMore();
     return true;

@@ -79,8 +79,16 @@ export class UpstreamSession implements Timed {
 
   /** Says whether another stream can begin. */
   get hasRoom(): boolean {
-    if (this.http2 === undefined || this.isClosing || this.active >= this.#maxStreams) return false;
-    return performance.now() < this.#retiresMs;
+    return this.active < this.#maxStreams && this.#isTaking;
+  }
+
+  /** Says whether it would take streams, but carries as many as it may. */
+  get isFull(): boolean {
+    return this.active >= this.#maxStreams && this.#isTaking;
+  }
+
+  get #isTaking(): boolean {
+    return this.http2 !== undefined && !this.isClosing && performance.now() < this.#retiresMs;
   }
 
   /** A stream began. */

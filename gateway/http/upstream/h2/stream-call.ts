@@ -12,6 +12,7 @@ import type {
 } from '../../../core/ports.ts';
 import { addFields, newFields } from '../../h2/fields.ts';
 import type { Deadlines, Timed } from '../../message/deadlines.ts';
+import { isShortage } from '../shortage.ts';
 import { RequestSending, type SendEvents } from './request-sending.ts';
 import { isRefusal, type UpstreamSession } from './session.ts';
 import type { Passenger, SessionPool } from './session-pool.ts';
@@ -81,7 +82,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
   }
 
   miss(error: Error): void {
-    this.#fail('connect-failed', error);
+    this.#fail(isShortage(error) ? 'overloaded' : 'connect-failed', error);
   }
 
   resume(): void {
@@ -119,7 +120,9 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     const { request } = this.#options;
     const cause = new Error('the time is over');
     if (performance.now() >= (request.deadlineMs ?? Number.POSITIVE_INFINITY)) this.#fail('deadline-exceeded', cause);
-    else if (!this.#stream) this.#fail('connect-timeout', cause);
+    else if (!this.#stream && this.#options.pool.isCrowded) {
+      this.#fail('overloaded', new Error('no stream was free in time'));
+    } else if (!this.#stream) this.#fail('connect-timeout', cause);
     else if (this.#isClientsTurn) {
       // Both sides are silent, and the client could speak: the target is not to blame.
       this.#fail('request-aborted', new GatewayError('REQUEST_TIMEOUT', 'the request body took too long to arrive'));

@@ -1,13 +1,14 @@
 // Targets that speak HTTP/2: what is sent, what is taken for a response, and what is tried again.
 // Must not go through the gateway: proxy.test.ts does.
 import assert from 'node:assert/strict';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { createServer } from 'node:tls';
 import type {
   BodySink,
   BodySource,
   TargetAddress,
   UpstreamClient,
+  UpstreamHandler,
   UpstreamRequest,
 } from '../../../../gateway/core/ports.ts';
 import { createUpstreamClient } from '../../../../gateway/http/upstream/client.ts';
@@ -28,6 +29,24 @@ interface Outcome {
 }
 
 const OK: readonly (readonly [string, string])[] = [[':status', '200']];
+
+const REQUEST: UpstreamRequest = {
+  method: 'GET',
+  target: '/',
+  headers: ['Host', 'h.test'],
+  body: undefined,
+  responseMs: 2_000,
+  idleMs: 2_000,
+};
+/** Hears nothing that matters. */
+const DEAF: UpstreamHandler = {
+  onInformational: () => undefined,
+  onUpgrade: () => undefined,
+  onHead: () => undefined,
+  onChunk: () => true,
+  onEnd: () => undefined,
+  onError: () => undefined,
+};
 
 describe('HTTP/2 upstream client', () => {
   const closers: (() => unknown)[] = [];
@@ -296,6 +315,58 @@ describe('HTTP/2 upstream client', () => {
     assert.equal(origin.sessions.size, 3);
     for (const release of waiting.splice(0)) release();
     for (const { end } of await Promise.all(outcomes)) assert.equal(end, 'done');
+  });
+
+  describe('whose target takes no more at a time', () => {
+    /** Is as many connections as there may be. */
+    const SESSIONS = 16;
+    const held: (() => void)[] = [];
+    let address: TargetAddress;
+    let outcomes: Promise<Outcome>[];
+
+    beforeEach(async () => {
+      const origin = await startH2Origin(
+        (stream) => held.push(() => stream.respond({ ':status': 200 }, { endStream: true })),
+        { settings: { maxConcurrentStreams: 1 } },
+      );
+      address = addressOf(origin, { connectMs: 500 });
+      outcomes = [];
+      // One by one: a connection learns only after it opened how many requests it may carry.
+      for (let count = 1; count <= SESSIONS; count++) {
+        outcomes.push(send(address, { responseMs: 10_000 }));
+        await until(() => held.length === count);
+      }
+    });
+    afterEach(async () => {
+      for (const release of held.splice(0)) release();
+      await Promise.all(outcomes);
+    });
+
+    it('is not blamed for the wait', async () => {
+      assert.equal((await send(address)).end, 'overloaded');
+    });
+
+    it('is not kept from others by those who gave up waiting', async () => {
+      for (let count = 0; count < 1_024; count++) client.send(address, REQUEST, DEAF).abort();
+      const last = send(address);
+
+      held.shift()?.();
+      await until(() => held.length === SESSIONS);
+      held.pop()?.();
+
+      assert.equal((await last).end, 'done');
+    });
+  });
+
+  it('blames a target with which no connection comes about', async () => {
+    const silent = createTcpServer((socket) => socket.on('error', () => undefined));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    closers.push(() => silent.close());
+
+    const { end } = await send({ protocol: 'h2', host: '127.0.0.1', port, connectMs: 100, tls: undefined });
+
+    assert.equal(end, 'connect-timeout');
   });
 
   it('sends again over a new connection what the target says it did not look at', async () => {
