@@ -25,6 +25,16 @@ export class SocketTunnel implements Tunnel {
   #hasPeerEnded = false;
   #hasEnded = false;
 
+  /** Says that our half is closed, or will be once everything is written. */
+  get isEnding(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Says that both sides have said all they had to say. */
+  get hasEnded(): boolean {
+    return this.#hasEnded && this.#hasPeerEnded;
+  }
+
   constructor(socket: Socket, events: TunnelEvents) {
     this.#socket = socket;
     this.#events = events;
@@ -70,6 +80,12 @@ export class SocketTunnel implements Tunnel {
     breakSocket(this.#socket);
   }
 
+  /** Gives up: breaks this side, and the other also when this one has gone already. */
+  expire(): void {
+    this.abort();
+    this.#sink?.fail(new Error('nothing went either way for too long'));
+  }
+
   /** Takes bytes that the socket lent. */
   take(lent: Buffer): void {
     if (lent.length === 0) return;
@@ -92,6 +108,8 @@ export class SocketTunnel implements Tunnel {
         return;
       }
       this.#hasPeerEnded = true;
+      // Node closes both halves of such a socket by itself, as it does over TLS; that is no breaking off.
+      if (!this.#socket.allowHalfOpen) this.#hasEnded = true;
       this.#sink?.end();
     });
   }

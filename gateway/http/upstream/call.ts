@@ -40,6 +40,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   #isClientsTurn = false;
   #isPaused = false;
   #hasEnded = false;
+  /** The client's side of the tunnel has closed. */
+  #isClientGone = false;
 
   constructor({ request, handler, connectMs, deadlines }: CallOptions) {
     this.#request = request;
@@ -67,6 +69,12 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   abort(): void {
     if (this.isOver) return;
+    if (this.#connection && this.#tunnel?.isEnding) {
+      // What the client said before it went is still being written.
+      this.#isClientGone = true;
+      this.deadlineMs = this.#within(this.#request.idleMs);
+      return;
+    }
     this.#finish()?.close();
   }
 
@@ -147,7 +155,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   onConnectionFailed(error: Error): void {
     if (this.isOver) return;
     // The tunnel's sink has heard it.
-    if (this.#tunnel) this.#finish();
+    if (this.#tunnel) this.#leaveTunnel(this.#tunnel);
     else if (!this.#connection?.isOpen) this.#fail(isShortage(error) ? 'overloaded' : 'connect-failed', error);
     else if (this.#head || this.#reader.hasBegun) this.#fail('broken-response', error);
     else this.#fail('reset-before-response', error);
@@ -155,8 +163,10 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   expire(): void {
     const cause = new Error('the time is over');
-    if (this.#tunnel) this.#tunnel.abort();
-    else if (performance.now() >= (this.#request.deadlineMs ?? Number.POSITIVE_INFINITY)) {
+    if (this.#tunnel) {
+      this.#finish();
+      this.#tunnel.expire();
+    } else if (performance.now() >= (this.#request.deadlineMs ?? Number.POSITIVE_INFINITY)) {
       this.#fail('deadline-exceeded', cause);
     } else if (!this.#connection) this.#fail('overloaded', new Error('no connection was free in time'));
     else if (!this.#connection.isOpen) this.#fail('connect-timeout', cause);
@@ -182,13 +192,22 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     if (this.isOver || !this.#connection) return;
     const tunnel = new SocketTunnel(this.#connection.socket, {
       onActivity: () => {
-        this.deadlineMs = this.#within(this.#request.idleMs);
+        // To a client that is gone a target could talk for ever.
+        if (!this.#isClientGone) this.deadlineMs = this.#within(this.#request.idleMs);
       },
     });
     this.#tunnel = tunnel;
+    this.deadlineMs = this.#within(this.#request.idleMs);
     this.#connection.hand(tunnel);
     if (rest) tunnel.take(rest);
     this.#handler.onUpgrade(head.rawHeaders, tunnel);
+  }
+
+  /** Its connection is closed. A client that has yet to take the end of it, or to close its own half, gets as long as ever. */
+  #leaveTunnel(tunnel: SocketTunnel): void {
+    this.#connection = undefined;
+    if (!tunnel.hasEnded || this.#isClientGone) this.#finish();
+    else this.deadlineMs = this.#within(this.#request.idleMs);
   }
 
   /** Waits for the target, unless it waits for us or for the client: then its silence is not its fault. */
