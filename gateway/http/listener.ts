@@ -5,13 +5,13 @@ import type { TLSSocket } from 'node:tls';
 import { GatewayError } from '../core/errors.ts';
 import type { Listener, RequestHandler } from '../core/ports.ts';
 import type { ConnectionFacts } from './h1/connection-options.ts';
-import { writeRefusal } from './h1/refusal.ts';
 import { ServerConnection } from './h1/server-connection.ts';
 import { PrefaceReader } from './h2/preface.ts';
 import { serveHttp2 } from './h2/server-session.ts';
 import { Deadlines } from './message/deadlines.ts';
 import { readPreamble } from './proxy-preamble.ts';
 import type { Handshakes } from './tls/handshakes.ts';
+import { WireTally } from './wire-tally.ts';
 
 /** Bounds of a listener. Times in milliseconds. */
 export interface ListenerLimits {
@@ -36,6 +36,17 @@ export interface ListenerOptions {
   readonly handshakes?: Handshakes;
   /** Says who must begin with a PROXY header and name its client in it. */
   readonly speaksForOthers?: (address: string) => boolean;
+  /** Counts for several listeners together; one of its own when absent. */
+  readonly tally?: WireTally;
+}
+
+/** Says what a client speaks; `none` as long as nothing of HTTP has come. */
+export type ClientProtocol = 'http/1.1' | 'h2' | 'none';
+
+/** Is a listener that can say what is open. */
+export interface HttpListener extends Listener {
+  /** Counts the connections with clients by looking at each: for those who ask now and then. */
+  countConnections(): Readonly<Record<ClientProtocol, number>>;
 }
 
 /** How often deadlines of connections are looked at. */
@@ -48,8 +59,8 @@ const PAUSE_TICK_MS = 50;
 const BODY_IDLE_MS = 30_000;
 
 /** Makes a listener; nothing is open before `listen`. */
-export function createListener(options: ListenerOptions): Listener {
-  const { limits, handler, handshakes } = options;
+export function createListener(options: ListenerOptions): HttpListener {
+  const { limits, handler, handshakes, tally = new WireTally() } = options;
   let isDraining = false;
   const deadlines = new Deadlines(DEADLINE_TICK_MS);
   const pauses = new Deadlines(PAUSE_TICK_MS);
@@ -57,17 +68,21 @@ export function createListener(options: ListenerOptions): Listener {
     handler,
     deadlines,
     pauses,
+    tally,
     headerTimeoutMs: limits.headerTimeoutMs,
     keepAliveMs: limits.keepAliveMs,
     bodyIdleMs: limits.bodyIdleMs ?? BODY_IDLE_MS,
     isDraining: () => isDraining,
   };
-  const connections = new Map<Socket, { drain(): void }>();
+  const connections = new Map<Socket, { readonly protocol: ClientProtocol; drain(): void }>();
   /** Those on which HTTP has not begun. */
   const arriving = new Set<Socket>();
   const crowds = new Crowds(limits.maxConnectionsPerIp ?? 0);
 
-  const hold = <Held extends { drain(): void }>(socket: Socket, held: Held): Held => {
+  const hold = <Held extends { readonly protocol: ClientProtocol; drain(): void }>(
+    socket: Socket,
+    held: Held,
+  ): Held => {
     connections.set(socket, held);
     if (isDraining) held.drain();
     return held;
@@ -92,6 +107,7 @@ export function createListener(options: ListenerOptions): Listener {
   };
   const enter = (socket: Socket, remoteAddress: string): void => {
     if (!crowds.enter(remoteAddress)) {
+      tally.turnedAway['connections-per-ip']++;
       socket.destroy();
       return;
     }
@@ -107,7 +123,7 @@ export function createListener(options: ListenerOptions): Listener {
         arriving.delete(socket);
         beginSecure(secure, { remoteAddress, localPort, tls });
       },
-      onPlain: () => refusePlain(socket),
+      onPlain: () => refusePlain(socket, tally),
     });
   };
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -127,9 +143,15 @@ export function createListener(options: ListenerOptions): Listener {
     }
   });
   server.maxConnections = limits.maxConnections;
+  server.on('drop', () => tally.turnedAway.connections++);
 
   return {
     listen: () => listen(server, options),
+    countConnections() {
+      const counts = { 'http/1.1': 0, h2: 0, none: arriving.size };
+      for (const { protocol } of connections.values()) counts[protocol]++;
+      return counts;
+    },
     async drain() {
       isDraining = true;
       for (const connection of connections.values()) connection.drain();
@@ -152,9 +174,9 @@ export function createListener(options: ListenerOptions): Listener {
 }
 
 /** Tells a client that speaks in clear where it should not, and closes. */
-function refusePlain(socket: Socket): void {
+function refusePlain(socket: Socket, tally: WireTally): void {
   const refusal = new GatewayError('REQUEST_MALFORMED', 'this port speaks TLS');
-  socket.end(writeRefusal(refusal), () => socket.destroy());
+  socket.end(tally.refuse(refusal), () => socket.destroy());
 }
 
 /** Counts connections by address. */

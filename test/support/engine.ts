@@ -7,8 +7,9 @@ import type { Change } from '../../gateway/core/model.ts';
 import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import type { CredentialFinder, Logger, Plugin, Stage } from '../../gateway/core/plugin.ts';
 import type { Ports } from '../../gateway/core/ports.ts';
-import { createListener } from '../../gateway/http/listener.ts';
-import { createUpstreamClient } from '../../gateway/http/upstream/client.ts';
+import { createListener, type HttpListener } from '../../gateway/http/listener.ts';
+import { createUpstreamClient, type HttpUpstreamClient } from '../../gateway/http/upstream/client.ts';
+import { WireTally } from '../../gateway/http/wire-tally.ts';
 import { createLocalLimits } from '../../gateway/limits/local-limits.ts';
 import { createMetrics } from '../../gateway/ops/metrics.ts';
 
@@ -24,6 +25,9 @@ export interface TestGateway {
   readonly url: string;
   readonly port: number;
   readonly engine: Engine;
+  readonly listener: HttpListener;
+  readonly upstream: HttpUpstreamClient;
+  readonly tally: WireTally;
   readonly log: readonly LogLine[];
   /** What plugins registered for SIGHUP and did not take back. */
   readonly reopeners: ReadonlySet<() => void>;
@@ -51,6 +55,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const ports = buildPorts(log, reopeners, options);
   const plugins = new Map((options.plugins ?? []).map((plugin) => [plugin.manifest.name, plugin]));
   const engine = createEngine({ ports, plugins, trustedProxies: options.trustedProxies ?? [] });
+  const tally = new WireTally();
   const listener = createListener({
     host: '127.0.0.1',
     port: 0,
@@ -62,6 +67,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
       bodyIdleMs: options.bodyIdleMs ?? 10_000,
     },
     handler: engine.handle,
+    tally,
   });
   const { port } = await listener.listen();
   let revision = 0;
@@ -69,6 +75,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     url: `http://127.0.0.1:${port}`,
     port,
     engine,
+    listener,
+    upstream: ports.upstream,
+    tally,
     log,
     reopeners,
     async apply(changes) {
@@ -87,7 +96,11 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
 }
 
 /** Makes ports of which only time, logs and identities are the test's. */
-export function buildPorts(lines: LogLine[], reopeners: Set<() => void>, options: TestGatewayOptions): Ports {
+export function buildPorts(
+  lines: LogLine[],
+  reopeners: Set<() => void>,
+  options: TestGatewayOptions,
+): Ports & { readonly upstream: HttpUpstreamClient } {
   const write =
     (level: string) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {

@@ -2,6 +2,7 @@
 // Must not hold the state of any of them.
 import type { RequestHandler, TlsFacts } from '../../core/ports.ts';
 import type { Deadlines } from '../message/deadlines.ts';
+import type { WireTally } from '../wire-tally.ts';
 
 /** Is what is known of a client before it says anything in HTTP. */
 export interface ConnectionFacts {
@@ -17,6 +18,7 @@ export interface ConnectionOptions {
   readonly deadlines: Deadlines;
   /** Watches connections that are not read from; looks more often. */
   readonly pauses: Deadlines;
+  readonly tally: WireTally;
   readonly headerTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly bodyIdleMs: number;

@@ -5,12 +5,12 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Tunnel } from '../../core/ports.ts';
 import type { Timed } from '../message/deadlines.ts';
 import { readAccepted } from '../message/shared-reads.ts';
-import { SocketTunnel } from '../message/socket-tunnel.ts';
+import type { SocketTunnel } from '../message/socket-tunnel.ts';
 import { WatchedPause } from '../message/watched-pause.ts';
 import type { ConnectionFacts, ConnectionOptions } from './connection-options.ts';
 import { Linger } from './linger.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { toRefusal, writeRefusal } from './refusal.ts';
+import { toRefusal } from './refusal.ts';
 import type { RequestHead } from './request-head.ts';
 import { RequestReader } from './request-reader.ts';
 import { type BodyConnection, ServerBody } from './server-body.ts';
@@ -27,6 +27,7 @@ const MAX_REQUESTS = 100_000;
 
 /** Is one connection with a client that speaks HTTP/1.1. */
 export class ServerConnection implements Timed, BodyConnection, ResponseConnection {
+  readonly protocol = 'http/1.1';
   deadlineMs: number;
   slot = -1;
   readonly socket: Socket;
@@ -100,7 +101,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   switchProtocols(): Tunnel {
     this.deadlineMs = Number.POSITIVE_INFINITY;
     this.#pause.forget();
-    const tunnel = new SocketTunnel(this.socket, { onActivity() {} });
+    const tunnel = this.#options.tally.openTunnel(this.socket);
     this.#tunnel = tunnel;
     const ahead = this.#ahead.take();
     if (ahead) tunnel.take(ahead);
@@ -242,7 +243,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
       return;
     }
     // What is left of a request that was answered: a second answer would be taken for that to the next request.
-    if (!this.#body) this.socket.write(writeRefusal(refusal));
+    if (!this.#body) this.socket.write(this.#options.tally.refuse(refusal));
     this.#closeGently();
   }
 

@@ -21,6 +21,7 @@ export interface PrefaceOptions {
 
 /** Waits for as many bytes as it takes to tell. */
 export class PrefaceReader implements Timed {
+  readonly protocol = 'none';
   deadlineMs: number;
   slot = -1;
   readonly #socket: Socket;

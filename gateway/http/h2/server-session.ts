@@ -55,6 +55,7 @@ export function serveHttp2(socket: Duplex, options: ConnectionOptions, facts: Co
 
 /** Is one connection with a client that speaks HTTP/2. */
 export class ServerSession implements Timed, StreamOwner {
+  readonly protocol = 'h2';
   deadlineMs: number;
   slot = -1;
   readonly deadlines: Deadlines;
@@ -174,6 +175,7 @@ export class ServerSession implements Timed, StreamOwner {
 
   /** Answers what never becomes a request of the core. */
   #refuse(stream: ServerHttp2Stream, error: GatewayError, isCall: boolean): void {
+    this.#options.tally.countRefusal(error.code);
     const { status, headers, body } = buildError(error, '', isCall);
     const lines: string[] = [];
     headers.writeTo(lines);

@@ -25,8 +25,17 @@ interface NamedPool {
 
 type Pools = Map<string, NamedPool>;
 
+/** Is how many connections to targets are open, by what is spoken over them. */
+export type UpstreamConnections = Readonly<Record<'http/1.1' | 'h2', { readonly used: number; readonly idle: number }>>;
+
+/** Is a client that can say what is open. */
+export interface HttpUpstreamClient extends UpstreamClient {
+  /** Counts by looking at each pool: for those who ask now and then. */
+  countConnections(): UpstreamConnections;
+}
+
 /** Makes a client with one pool of kept-alive connections per address. */
-export function createUpstreamClient(): UpstreamClient {
+export function createUpstreamClient(): HttpUpstreamClient {
   const pools: Pools = new Map();
   const names = createNames();
   // Spares most requests the making of a key.
@@ -52,6 +61,7 @@ export function createUpstreamClient(): UpstreamClient {
       if (!pool.borrow(call)) refuseSoon(call);
       return call;
     },
+    countConnections: () => countConnections(pools),
     async close() {
       clearInterval(trimmer);
       clearInterval(watcher);
@@ -107,6 +117,16 @@ function followNames(pools: Pools, names: Names): void {
       pool.retire(({ remoteAddress }) => !addresses.some(({ address }) => address === remoteAddress));
     });
   }
+}
+
+function countConnections(pools: Pools): UpstreamConnections {
+  const counts = { 'http/1.1': { used: 0, idle: 0 }, h2: { used: 0, idle: 0 } };
+  for (const { pool } of pools.values()) {
+    const count = counts[pool instanceof SessionPool ? 'h2' : 'http/1.1'];
+    count.idle += pool.idle;
+    count.used += pool.size - pool.idle;
+  }
+  return counts;
 }
 
 function trim(pools: Pools): void {

@@ -58,6 +58,15 @@ export class Pool<Connection extends Pooled> {
     return this.#all.size === 0;
   }
 
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Connections that carry nothing. */
+  get idle(): number {
+    return this.#idle.length;
+  }
+
   /** Lends a connection, now or when one is free. Gives false when too many wait already. */
   borrow(borrower: Borrower<Connection>): boolean {
     if (borrower.hasBodyToCome && !this.#mayMoreSend) return this.#queue(borrower, this.#waitingToSend);

@@ -46,6 +46,17 @@ export class SessionPool {
     return this.#sessions.size === 0;
   }
 
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Connections that carry nothing; such as still open are waited for. */
+  get idle(): number {
+    let count = 0;
+    for (const { active, http2 } of this.#sessions) if (active === 0 && http2) count++;
+    return count;
+  }
+
   /** Says whether those who wait do so because the target takes no more at a time, and not because connecting takes long. */
   get isCrowded(): boolean {
     for (const session of this.#sessions) if (session.isFull) return true;

@@ -3,7 +3,7 @@
 
 import type { FetchOptions, FetchResult } from '../../../core/plugin.ts';
 import type { Clock, Ports } from '../../../core/ports.ts';
-import { createUpstreamClient } from '../../../http/upstream/client.ts';
+import { createUpstreamClient, type HttpUpstreamClient } from '../../../http/upstream/client.ts';
 import { createLimits } from '../../../limits/lease-client.ts';
 import type { LimitsKeeperMessage } from '../../../limits/messages.ts';
 import { createClock } from '../../../ops/clock.ts';
@@ -21,6 +21,7 @@ export interface WorkerPorts extends Ports {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: MetricsRegistry;
+  readonly upstream: HttpUpstreamClient;
   fetch(url: string, options?: FetchOptions): Promise<FetchResult>;
   /** Takes a message of the keeper for limits or credentials. */
   hear(message: PartsMessage): void;

@@ -8,10 +8,10 @@ import { createEngine, type Engine, type Prepared } from '../../../core/engine.t
 import type { Problem } from '../../../core/errors.ts';
 import { buildTrustTest } from '../../../core/exchange/client.ts';
 import type { Change, Update } from '../../../core/model.ts';
-import type { Listener } from '../../../core/ports.ts';
 import { inSlices } from '../../../core/slicer.ts';
-import { createListener, type ListenerOptions } from '../../../http/listener.ts';
+import { createListener, type HttpListener, type ListenerOptions } from '../../../http/listener.ts';
 import { createSecureFront, type SecureFront } from '../../../http/tls/secure-front.ts';
+import { WireTally } from '../../../http/wire-tally.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
 import { startLoopMeter } from '../../../ops/loop-delay.ts';
 import { type FailedStep, LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
@@ -19,6 +19,7 @@ import { buildReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
 import { listPluginFamilies } from './plugin-metrics.ts';
 import { createWorkerPorts, type WorkerPorts } from './ports.ts';
+import { listWireFamilies } from './wire-metrics.ts';
 
 /** Protocols offered over TLS. */
 const ALPN = ['h2', 'http/1.1'];
@@ -115,7 +116,8 @@ class WorkerProcess {
   #beats = 0;
   #changes: Change[] = [];
   #prepared: Prepared | undefined;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: HttpListener[] = [];
+  readonly #tally = new WireTally();
   #isDraining = false;
 
   constructor(parts: WorkerParts) {
@@ -251,6 +253,7 @@ class WorkerProcess {
       ...where,
       limits: { maxConnections, maxConnectionsPerIp, headerTimeoutMs: headersTimeoutMs, keepAliveMs },
       handler: engine.handle,
+      tally: this.#tally,
       ...(proxyProtocolFrom.length === 0 ? {} : { speaksForOthers: buildTrustTest(proxyProtocolFrom) }),
     });
     this.#listeners.push(listener);
@@ -275,7 +278,9 @@ class WorkerProcess {
       send({ channel: 'metrics', id, family });
       await nextTurn();
     }
-    for (const family of listPluginFamilies(engine.stats())) send({ channel: 'metrics', id, family });
+    const clients = this.#listeners.map((listener) => listener.countConnections());
+    const wire = listWireFamilies({ tally: this.#tally, clients, targets: ports.upstream.countConnections() });
+    for (const family of [...wire, ...listPluginFamilies(engine.stats())]) send({ channel: 'metrics', id, family });
     send({ channel: 'metrics', id, family: null });
   }
 }

@@ -1,9 +1,11 @@
 // Facts about a node of real processes: keeper, workers, sockets, Postgres.
 // Must not know how a node does it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { type RunningProduct, startNode } from '../../../support/gateway.ts';
+import { plain, readTable } from '../../../support/markdown.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { makeApi, publish, write } from '../../../support/publish.ts';
 
@@ -109,6 +111,15 @@ describe('node', function () {
     assert.equal(Number(count), origin.seen.length);
     assert.match(text, /^sallyport_workers 2$/m);
     assert.match(text, /^sallyport_revision\{state="served"\} 2$/m);
+  });
+
+  it('shows every metric that the pages list, and no other', async () => {
+    const text = await (await fetch(`${node.urls.status}/metrics`)).text();
+
+    const page = readFileSync(new URL('../../../../../docs/operations.md', import.meta.url), 'utf8');
+    const listed = readTable(page, 'Metrics').map(([name]) => plain(name));
+    const shown = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name);
+    assert.deepEqual(shown.sort(), [...listed].sort());
   });
 
   it('loses only the requests in flight when a worker is killed, and replaces it at once', async () => {
