@@ -7,6 +7,9 @@ import { checkCommand } from './commands/check.ts';
 import { exportCommand } from './commands/export.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { pluginDevCommand } from './commands/plugin/dev.ts';
+import { pluginNewCommand } from './commands/plugin/new.ts';
+import { pluginTestCommand } from './commands/plugin/test.ts';
 import { startCommand } from './commands/start.ts';
 
 /** Holds every command. */
@@ -18,4 +21,7 @@ export const COMMANDS: readonly Command[] = [
   checkCommand,
   applyCommand,
   exportCommand,
+  pluginNewCommand,
+  pluginDevCommand,
+  pluginTestCommand,
 ];
