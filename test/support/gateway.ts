@@ -23,8 +23,13 @@ export interface Ending {
 /** Is a running `sallyport gateway` or `sallyport start`. */
 export interface RunningProduct {
   readonly pid: number;
-  /** Of the proxy, the status port and, with `start`, the admin service. */
-  readonly urls: { readonly proxy: string; readonly status: string; readonly admin: string };
+  /** Of the proxy, the status port and, with `start`, the admin service and the proxy over TLS where it listens. */
+  readonly urls: {
+    readonly proxy: string;
+    readonly status: string;
+    readonly admin: string;
+    readonly proxyTls?: string;
+  };
   readonly dataDir: string;
   /** Is everything that was printed so far. */
   readonly printed: readonly string[];
