@@ -83,6 +83,8 @@ export function readCursor(cursor: string): string {
 export interface WriteOptions<Value> {
   readonly action: string;
   readonly summary: string;
+  /** An installed plugin that must run on every node for the write to be applied. */
+  readonly plugin?: string;
   readonly change: DraftChange<Value>;
   /** Builds the answer of a write that was done; `isChanged` tells whether it made the revision. */
   readonly answer: (value: Value, revision: number, isChanged: boolean) => Answer;
@@ -102,7 +104,7 @@ export async function answerWrite<Value>(call: Call, options: WriteOptions<Value
   });
   if (dryRun) return { status: 200, body: { isDryRun: true, ...showChanges(changes), problems: [] }, revision };
   const answer = { ...options.answer(value, revision, changes.length > 0), revision };
-  if (wait === 'applied') await nodes.waitFor(revision, waitMs, answer.body);
+  if (wait === 'applied') await nodes.waitFor({ revision, plugin: options.plugin }, waitMs, answer.body);
   return answer;
 }
 

@@ -15,6 +15,7 @@ export type AdminErrorCode =
   | 'METHOD_UNSUPPORTED'
   | 'CONFLICT'
   | 'IN_USE'
+  | 'CONSENT_REQUIRED'
   | 'SHRINK_REFUSED'
   | 'PRECONDITION_FAILED'
   | 'PAYLOAD_TOO_LARGE'
@@ -46,6 +47,7 @@ export const ADMIN_ERRORS: Readonly<Record<AdminErrorCode, AdminErrorSpec>> = {
   METHOD_UNSUPPORTED: { status: 405, isRetryable: false, title: 'The method is not supported here' },
   CONFLICT: { status: 409, isRetryable: false, title: 'It collides with something that exists' },
   IN_USE: { status: 409, isRetryable: false, title: 'It is still in use' },
+  CONSENT_REQUIRED: { status: 409, isRetryable: false, title: 'The version asks for more than was granted' },
   SHRINK_REFUSED: { status: 409, isRetryable: false, title: 'The replacement would remove most of the configuration' },
   PRECONDITION_FAILED: { status: 412, isRetryable: false, title: 'It has changed since it was read' },
   PAYLOAD_TOO_LARGE: { status: 413, isRetryable: false, title: 'The request body is too large' },

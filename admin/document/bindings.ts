@@ -1,7 +1,7 @@
 // Makes bindings of what a body says: names in the scope become ids, the plugin's defaults are filled in.
 // Must not judge uniqueness and scopes: that is core/check.ts.
-import type { InstalledPlugins } from '../../gateway/core/check.ts';
 import { readPluginConfig } from '../../gateway/core/config.ts';
+import type { PluginFinder } from '../../gateway/core/document/installs.ts';
 import type { Api, Binding, Scope } from '../../gateway/core/model.ts';
 import { invalid, invalidField } from '../errors.ts';
 import { toEntity } from './apis.ts';
@@ -20,7 +20,7 @@ export function toBinding(
   input: Input,
   existing: Binding | undefined,
   finder: ScopeFinder,
-  plugins: InstalledPlugins,
+  plugins: PluginFinder,
 ): Binding {
   const plugin = plugins.get(String(input['plugin']));
   if (plugin === undefined) throw invalidField('/plugin', `no plugin named ${String(input['plugin'])} is installed`);

@@ -27,6 +27,7 @@ export interface EntityDiff {
 const SECRET_FIELDS: Readonly<Partial<Record<EntityKind, ReadonlySet<string>>>> = {
   credential: new Set(['/data/secret', '/data/passwordHash']),
   certificate: new Set(['/privateKey']),
+  install: new Set(['/secrets']),
 };
 
 /** Builds the diff of one changed entity. */
@@ -39,7 +40,8 @@ export function buildDiff({ kind, id, before, after }: EntityChange): EntityDiff
     const secrets = SECRET_FIELDS[kind];
     if (secrets === undefined) return value;
     // The hash of an API key is what finds its owner.
-    if (secrets.has(pointer) || (isKey && pointer === '/lookup')) return HIDDEN;
+    const parent = pointer.slice(0, pointer.lastIndexOf('/'));
+    if (secrets.has(pointer) || secrets.has(parent) || (isKey && pointer === '/lookup')) return HIDDEN;
     return isRecord(value)
       ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, hide(`${pointer}/${key}`, one)]))
       : value;

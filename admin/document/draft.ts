@@ -17,8 +17,8 @@ export interface EntityChange {
 /** Gives the name an entity goes by in paths; undefined when it has none. */
 export function nameOf(kind: EntityKind, entity: EntityOf[EntityKind]): string | undefined {
   // Searches by name ask this of every entity of a kind.
-  const named = entity as { readonly name?: string; readonly username?: string };
-  return kind === 'consumer' ? named.username : named.name;
+  const named = entity as { readonly name?: string; readonly username?: string; readonly plugin?: string };
+  return kind === 'consumer' ? named.username : kind === 'install' ? named.plugin : named.name;
 }
 
 /** Holds a candidate. Maps in which nothing differs keep their identity. */

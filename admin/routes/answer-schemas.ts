@@ -85,6 +85,17 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       anyOf: [{ type: 'null' }, object({ revision: count, problems: listOf(problem), at: time })],
     },
     workers: listOf(object({ pid: count, revision: count })),
+    plugins: {
+      description: 'What runs of each install, and why that is not what is wanted.',
+      ...listOf(
+        object({
+          plugin: text,
+          wanted: text,
+          running: { type: ['string', 'null'] },
+          problem: { anyOf: [{ type: 'null' }, object({ pointer: text, code: text, message: text })] },
+        }),
+      ),
+    },
     health: { type: 'object' },
   }),
   UpstreamHealth: object({

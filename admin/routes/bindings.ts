@@ -1,6 +1,7 @@
 // The resource bindings: all of them, and those of one api.
 // Must not hold what all kinds share: that is resource.ts.
 import type { DocumentState } from '../../gateway/core/config.ts';
+import { findAmong } from '../../gateway/core/document/installs.ts';
 import type { Api, Binding } from '../../gateway/core/model.ts';
 import type { Call, RouteSpec } from '../call.ts';
 import { type ScopeFinder, toBinding } from '../document/bindings.ts';
@@ -15,7 +16,8 @@ const BINDING: Omit<Resource<'binding'>, 'path'> = {
   title: 'Binding',
   inputKind: () => 'binding',
   make(input, { call, draft, existing }) {
-    const binding = toBinding(input, existing, findIn(draft), call.services.plugins);
+    const plugins = findAmong(call.services.plugins, draft.all('install').values());
+    const binding = toBinding(input, existing, findIn(draft), plugins);
     return { entity: draft.put('binding', binding) };
   },
   remove: (draft, binding) => draft.remove('binding', binding.id),

@@ -7,6 +7,7 @@ import { deleteApis, writeApis } from './apis.ts';
 import { deleteBindings, insertBindings } from './bindings.ts';
 import { deleteCertificates, insertCertificates } from './certificates.ts';
 import { deleteConsumers, deleteCredentials, insertCredentials, writeConsumers, writeGroups } from './consumers.ts';
+import { deleteInstalls, insertInstalls } from './installs.ts';
 import { deleteUpstreams, releaseUpstreamNames, writeUpstreams } from './upstreams.ts';
 
 /** Writes the changes. Deletes come first where another entity may take the name, last where something refers to it. */
@@ -25,6 +26,8 @@ export async function writeChanges(transaction: Knex.Transaction, changes: reado
   // Upstreams name them, but no row refers to theirs.
   await deleteCertificates(transaction, replaced('certificate'));
   await insertCertificates(transaction, written('certificate'));
+  await deleteInstalls(transaction, replaced('install'));
+  await insertInstalls(transaction, written('install'));
   await deleteApis(transaction, removed('api'));
   await deleteConsumers(transaction, removed('consumer'));
   await releaseUpstreamNames(transaction, removed('upstream'));

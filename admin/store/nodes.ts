@@ -26,6 +26,17 @@ export interface NodeRow {
     readonly plugins?: readonly PluginHealth[];
     readonly incidents?: readonly PluginIncident[];
   };
+  /** What runs of each install, and why that is not what is wanted. */
+  readonly plugins: readonly NodePlugin[];
+}
+
+/** Is how an install fares on one node. */
+export interface NodePlugin {
+  readonly plugin: string;
+  readonly wanted: string;
+  /** Null = it does not run; its bindings act by fail policy. */
+  readonly running: string | null;
+  readonly problem: { readonly pointer: string; readonly code: string; readonly message: string } | null;
 }
 
 /** Is how one node sees one target. */
@@ -73,6 +84,7 @@ export async function listNodes(knex: Knex): Promise<NodeRow[]> {
     offeredRevision: Number(row['offered_revision']),
     refusal: row['refusal'] as NodeRow['refusal'],
     workers: row['workers'],
+    plugins: row['plugins'] as NodeRow['plugins'],
     health: row['health'] as NodeRow['health'],
   }));
 }

@@ -1,6 +1,7 @@
 // Checks a candidate document: what no single entity's schema can see.
 // Must cost what changed, not what there is: a good document that changes is checked where it changed, and around that.
 import { type DocumentState, EMPTY_DOCUMENT, type EntityIds, gatherIds, KINDS, listChanges, mapOf } from './config.ts';
+import { addBindingsOfInstalls, installKey } from './document/installs.ts';
 import { editMap } from './document/layered-map.ts';
 import { type KindRules, RULES, type Surroundings } from './document/rules.ts';
 import type { Problem } from './errors.ts';
@@ -54,13 +55,20 @@ export function* checkDocument(state: DocumentState, options: CheckOptions): Ste
 export function* checkChange(
   before: GoodDocument,
   state: DocumentState,
-  { touched, ...options }: CheckOptions & { readonly touched: EntityIds },
+  { touched: named, ...options }: CheckOptions & { readonly touched: EntityIds },
 ): Steps<Verdict> {
+  const touched = yield* addBindingsOfInstalls(named, before.state, state);
   const problems: EntityProblem[] = [];
   const holders = editMap(before.holders);
   yield* releaseValues(before, touched, holders);
   yield* takeValues(state, touched, holders, problems);
-  const around = { state, holders, plugins: options.plugins, hasConsumers: options.consumers === 'here' };
+  const findInstall = (name: string) => state.installs.get(holders.get(installKey(name)) ?? '');
+  const around = {
+    state,
+    holders,
+    plugins: { get: (name: string) => options.plugins.get(name) ?? findInstall(name) },
+    hasConsumers: options.consumers === 'here',
+  };
   const lost = new Set<EntityKind>();
   for (const kind of KINDS) {
     const rules = rulesOf(kind);

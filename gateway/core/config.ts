@@ -12,6 +12,7 @@ import type {
   Credential,
   EntityKind,
   EntityOf,
+  Install,
   Update,
   Upstream,
 } from './model.ts';
@@ -22,6 +23,7 @@ import {
   CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
+  INSTALL_SCHEMA,
   type JsonSchema,
   MANIFEST_SCHEMA,
   ROUTE_SCHEMA,
@@ -37,6 +39,7 @@ export interface DocumentState {
   readonly certificates: ReadonlyMap<string, Certificate>;
   readonly apis: ReadonlyMap<string, Api>;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly installs: ReadonlyMap<string, Install>;
   readonly bindings: ReadonlyMap<string, Binding>;
   readonly consumers: ReadonlyMap<string, Consumer>;
   readonly credentials: ReadonlyMap<string, Credential>;
@@ -48,13 +51,22 @@ export const EMPTY_DOCUMENT: DocumentState = {
   certificates: new Map(),
   apis: new Map(),
   upstreams: new Map(),
+  installs: new Map(),
   bindings: new Map(),
   consumers: new Map(),
   credentials: new Map(),
 };
 
 /** Lists every kind of entity, so that nothing refers to something later. */
-export const KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'consumer', 'credential', 'binding'];
+export const KINDS: readonly EntityKind[] = [
+  'certificate',
+  'upstream',
+  'api',
+  'consumer',
+  'credential',
+  'install',
+  'binding',
+];
 
 /** Maps each kind to its map in the state. */
 const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'revision'>>> = {
@@ -63,6 +75,7 @@ const MAP_OF: Readonly<Record<EntityKind, Exclude<keyof DocumentState, 'revision
   api: 'apis',
   consumer: 'consumers',
   credential: 'credentials',
+  install: 'installs',
   binding: 'bindings',
 };
 
@@ -104,6 +117,7 @@ export type InputKind =
   | 'route'
   | 'upstream'
   | 'consumer'
+  | 'install'
   | 'binding'
   | 'token'
   | `credential:${string}`;
@@ -123,6 +137,7 @@ const INPUT_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   route: ROUTE_SCHEMA,
   upstream: UPSTREAM_SCHEMA,
   consumer: CONSUMER_SCHEMA,
+  install: INSTALL_SCHEMA,
   binding: BINDING_SCHEMA,
   token: TOKEN_SCHEMA,
 };

@@ -9,8 +9,11 @@ import type { Binding, Certificate, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
+import { closeInstances } from './setup/instances.ts';
+import { closeRuns, type InstallReport, reportRuns } from './setup/runs.ts';
+import type { PluginSource } from './setup/source.ts';
 import { inSlices } from './slicer.ts';
-import { buildSnapshot, closeInstances, EMPTY_SNAPSHOT, type InstanceSet, type Snapshot } from './snapshot.ts';
+import { buildSnapshot, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import type { ClientPolicies } from './tls/client-policies.ts';
 import { createHealthChecker } from './upstream/health.ts';
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
@@ -19,6 +22,8 @@ import { createUpstreams, type Upstreams } from './upstream/upstreams.ts';
 export interface EngineOptions {
   readonly ports: Ports;
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
+  /** Loads installs; absent = none can run here. */
+  readonly installs?: PluginSource;
   /** Addresses and CIDR ranges whose X-Forwarded-* are believed. */
   readonly trustedProxies: readonly string[];
   /** What the wire makes of a document; a revision that it refuses is refused. */
@@ -82,6 +87,8 @@ export interface Engine {
   prepare(update: Update): Promise<Prepared>;
   stats(): readonly BindingReport[];
   health(): readonly TargetReport[];
+  /** Says what runs of each install, and why that is not what is wanted. */
+  installs(): readonly InstallReport[];
   /** Closes every set-up. Call when no request is left. */
   close(): Promise<void>;
 }
@@ -102,19 +109,19 @@ export interface EngineContext {
   count(status: number): void;
 }
 
-/** Counts the snapshots in use that share a set of set-ups: most changes touch no binding. */
-interface Holding {
-  readonly instances: InstanceSet;
+/** Counts the snapshots in use that share set-ups and runs of installs: most changes touch none. */
+interface Holding extends Pick<Snapshot, 'instances' | 'runs'> {
   snapshots: number;
 }
 
-function hold(instances: InstanceSet, shared: Holding | undefined): Holding {
-  if (shared?.instances === instances && shared.snapshots > 0) {
+function hold({ instances, runs }: Snapshot, shared: Holding | undefined): Holding {
+  if (shared?.instances === instances && shared.runs === runs && shared.snapshots > 0) {
     shared.snapshots++;
     return shared;
   }
   for (const instance of instances.values()) instance.holders++;
-  return { instances, snapshots: 1 };
+  for (const run of runs.values()) run.holders++;
+  return { instances, runs, snapshots: 1 };
 }
 
 /**
@@ -129,7 +136,7 @@ class Tenure implements Lease {
 
   constructor(snapshot: Snapshot, previous?: Tenure) {
     this.snapshot = snapshot;
-    this.holding = hold(snapshot.instances, previous?.holding);
+    this.holding = hold(snapshot, previous?.holding);
   }
 
   take(): Lease {
@@ -140,9 +147,10 @@ class Tenure implements Lease {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
-    const { instances } = this.holding;
+    const { instances, runs } = this.holding;
     if (--this.holding.snapshots > 0) return;
     this.#closing = closeInstances([...instances.values()].filter((one) => --one.holders === 0));
+    closeRuns([...runs.values()].filter((one) => --one.holders === 0));
   }
 
   /** Lets go on the engine's side; resolves when that has closed what it closes. Call once. */
@@ -181,7 +189,8 @@ export function createEngine(options: EngineOptions): Engine {
       const previous = tenure;
       const { revision } = update;
       const lendTo = (binding: Binding): Loan => lend(binding, ports);
-      const compiled = await buildSnapshot(update, previous.snapshot, { plugins, lend: lendTo });
+      const { installs } = options;
+      const compiled = await buildSnapshot(update, previous.snapshot, { plugins, installs, lend: lendTo });
       if (!compiled.ok) return { ok: false, revision, problems: compiled.problems };
       const { snapshot, touched } = compiled;
       const { clientPolicies, good } = snapshot;
@@ -217,6 +226,7 @@ export function createEngine(options: EngineOptions): Engine {
         incident,
       })),
     health: () => listHealth(upstreams, ports),
+    installs: () => reportRuns(tenure.snapshot.runs),
     async close() {
       health.close();
       await tenure.end();

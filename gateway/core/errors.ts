@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'PLUGIN_FAILED'
   | 'PLUGIN_TIMEOUT'
   | 'PLUGIN_QUARANTINED'
+  | 'PLUGIN_UNAVAILABLE'
   | 'UPSTREAM_CONNECT_FAILED'
   | 'UPSTREAM_BROKEN'
   | 'UPSTREAM_INVALID_RESPONSE'
@@ -81,6 +82,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   PLUGIN_FAILED: { status: 500, source: 'gateway', isRetryable: false, title: 'A plugin failed' },
   PLUGIN_TIMEOUT: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin took too long' },
   PLUGIN_QUARANTINED: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin is set aside' },
+  PLUGIN_UNAVAILABLE: { status: 503, source: 'gateway', isRetryable: true, title: 'A plugin does not run here' },
   UPSTREAM_CONNECT_FAILED: { status: 502, source: 'upstream', isRetryable: true, title: 'The upstream is unreachable' },
   UPSTREAM_BROKEN: { status: 502, source: 'upstream', isRetryable: true, title: 'The upstream broke off' },
   UPSTREAM_INVALID_RESPONSE: {

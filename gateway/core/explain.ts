@@ -1,7 +1,7 @@
 // Explains a request without sending it: routes considered and why each lost, plugins in order and where each comes from.
 // Must use the code that serves traffic, never a second reading of the rules.
-import type { InstalledPlugins } from './check.ts';
 import type { DocumentState } from './config.ts';
+import { findAmong, type PluginFinder } from './document/installs.ts';
 import { GatewayError } from './errors.ts';
 import { readHost } from './exchange/headers.ts';
 import type { Binding, Consumer, Scope } from './model.ts';
@@ -63,11 +63,8 @@ export interface Explanation {
 const NOTHING_RUNS = { plugins: [], excluded: [], skipped: [] } as const;
 
 /** Explains a request on a document. Never throws for what a client could send. */
-export function explainRequest(
-  document: DocumentState,
-  plugins: InstalledPlugins,
-  request: ExplainRequest,
-): Explanation {
+export function explainRequest(document: DocumentState, folders: PluginFinder, request: ExplainRequest): Explanation {
+  const plugins = findAmong(folders, document.installs.values());
   let match: MatchRequest;
   try {
     match = readMatchRequest(request);
@@ -124,7 +121,7 @@ function findConsumer(document: DocumentState, key: string | undefined): Consume
 
 function explainRoute(
   document: DocumentState,
-  plugins: InstalledPlugins,
+  plugins: PluginFinder,
   subject: { readonly entry: RouteEntry; readonly match: MatchRequest; readonly consumer: Consumer | undefined },
 ): Pick<Explanation, 'route' | 'plugins' | 'excluded' | 'skipped' | 'target'> {
   const { entry, match, consumer } = subject;

@@ -1,5 +1,7 @@
 // The configuration as plain readonly data: what Postgres stores, REST shows and a snapshot is compiled from.
 // Must not hold behaviour, defaults or checks: those are in schemas.ts and config.ts.
+import type { Manifest } from './manifest.ts';
+import type { JsonSchema } from './schemas/shared.ts';
 
 /** Bounds how long an upstream may take, in milliseconds: each try, and all of it. */
 export interface Timeouts {
@@ -200,11 +202,53 @@ export interface Binding {
   readonly updatedAt: string;
 }
 
+/** Says where code of a plugin runs. `auto` = as much apart from the gateway as the trust in it asks for. */
+export type InstallTier = 'auto' | 'native' | 'isolate' | 'process';
+
+/** Is one version of a plugin, pinned to its bytes, with what it may do and all that is to know of it without its code. */
+export interface PluginPin {
+  readonly version: string;
+  /** SHA-256 of the package, hex. */
+  readonly sha256: string;
+  /** What was granted: the same that the manifest asks for, or it does not load. */
+  readonly granted: Manifest['permissions'];
+  readonly manifest: Manifest;
+  readonly configSchema: JsonSchema;
+}
+
+/** Is the version before, and how its bindings were configured. */
+export interface PreviousPin extends PluginPin {
+  /** Configurations that the way up changed, by the id of the binding: as they were, and what became of them. */
+  readonly configs: Readonly<Record<string, ConfigStep>>;
+}
+
+/** Is what a way up made of the configuration of a binding. */
+export interface ConfigStep {
+  readonly before: Readonly<Record<string, unknown>>;
+  readonly after: Readonly<Record<string, unknown>>;
+}
+
+/** Is a plugin of the marketplace, installed: a pin. The bytes travel apart, by their digest. */
+export interface Install extends PluginPin {
+  readonly id: string;
+  /** `namespace/name`, as its manifest says. */
+  readonly plugin: string;
+  readonly tier: InstallTier;
+  /** Values of the secrets that it may read: sealed (AES-256-GCM) at rest, open only in the memory of workers. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Where a rollback leads. */
+  readonly previous?: PreviousPin;
+  readonly tags: readonly string[];
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
 /** Maps each kind of entity to its type. */
 export interface EntityOf {
   readonly certificate: Certificate;
   readonly api: Api;
   readonly upstream: Upstream;
+  readonly install: Install;
   readonly binding: Binding;
   readonly consumer: Consumer;
   readonly credential: Credential;

@@ -11,6 +11,8 @@ import type { FieldTest } from './routing/match.ts';
 /** Is an installed plugin with its code. */
 export interface LoadedPlugin extends InstalledPlugin {
   readonly plugin: Plugin<unknown, unknown>;
+  /** Counts who uses the code, which goes with the last; absent = it stays as long as the process. */
+  readonly lease?: { take(): void; release(): void };
 }
 
 /** Counts what one binding costs and how often it failed. Always on. */

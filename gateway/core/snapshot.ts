@@ -2,12 +2,10 @@
 // Must not hold the event loop, and must not touch the snapshot that is serving.
 import { checkChange, EMPTY_GOOD, type EntityProblem, type GoodDocument } from './check.ts';
 import { applyUpdate, type DocumentState, type EntityIds, gatherIds } from './config.ts';
-import { editMap } from './document/layered-map.ts';
-import { Quarantine } from './hooks/quarantine.ts';
+import { addBindingsOfInstalls, type PluginFinder } from './document/installs.ts';
 import type { Binding, Update } from './model.ts';
-import { buildChain, type Chain, EMPTY_CHAIN, type Instance, type LoadedPlugin, type Loan } from './pipeline.ts';
+import { buildChain, type Chain, EMPTY_CHAIN, type LoadedPlugin, type Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
-import { buildCondition } from './routing/match.ts';
 import {
   type BindingChange,
   type BindingIndex,
@@ -17,13 +15,14 @@ import {
   resolveBindings,
 } from './routing/resolve.ts';
 import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
-import { createSlicer, inSlices, type Steps } from './slicer.ts';
+import { changeInstances, type InstanceSet } from './setup/instances.ts';
+import { changeRuns, closeRuns, type RunSet } from './setup/runs.ts';
+import type { PluginSource } from './setup/source.ts';
+import { inSlices, type Steps } from './slicer.ts';
 import { type ClientPolicies, NO_POLICIES, updateClientPolicies } from './tls/client-policies.ts';
 
 /** Most chains kept of a kind; beyond, they are built again when needed. */
 const MAX_CHAINS = 10_000;
-/** Longest that a plugin may take to set up one binding. */
-const SETUP_TIMEOUT_MS = 10_000;
 /** Stands for the subject where there is no route. */
 const UNROUTED = '';
 
@@ -35,7 +34,8 @@ export interface Snapshot {
   readonly clientPolicies: ClientPolicies;
   readonly index: BindingIndex;
   readonly instances: InstanceSet;
-  readonly plugins: ReadonlyMap<string, LoadedPlugin>;
+  readonly runs: RunSet;
+  readonly plugins: PluginFinder;
   readonly chains: ChainCache;
 }
 
@@ -58,9 +58,6 @@ export function newChainCache(): ChainCache {
   return { bySubject: new Map(), byBindings: new Map() };
 }
 
-/** Holds set-ups by the id of their binding. Snapshots between which no binding changed share one set. */
-export type InstanceSet = ReadonlyMap<string, Instance>;
-
 /** Is the snapshot before the first revision: no route. */
 export const EMPTY_SNAPSHOT: Snapshot = {
   revision: 0,
@@ -69,13 +66,17 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   clientPolicies: NO_POLICIES,
   index: EMPTY_INDEX,
   instances: new Map(),
+  runs: new Map(),
   plugins: new Map(),
   chains: newChainCache(),
 };
 
 /** Is what compiling needs. */
 export interface SnapshotOptions {
+  /** Plugins in folders. */
   readonly plugins: ReadonlyMap<string, LoadedPlugin>;
+  /** Loads installs; undefined = none can run here. */
+  readonly installs?: PluginSource | undefined;
   /** Lends a binding what it may use, from its set-up to its close. */
   lend(binding: Binding): Loan;
 }
@@ -98,11 +99,26 @@ export async function buildSnapshot(update: Update, previous: Snapshot, options:
   if (!checked.ok) return checked;
 
   const router = await inSlices(changeRouter(base, state, touched.get('api') ?? NO_IDS));
-  const bindings = listTouched(base.good.state.bindings, state.bindings, touched.get('binding') ?? NO_IDS);
-  const setUp = await changeInstances(base.instances, bindings, previous.instances, options);
-  if (!setUp.ok) return setUp;
+  const before = base.good.state;
+  const bindings = listTouched(before.bindings, state.bindings, touched.get('binding') ?? NO_IDS);
+  const installs = touched.get('install') ?? NO_IDS;
+  const { installs: source } = options;
+  const loaded = await changeRuns(base.runs, { before, after: state, installs, known: previous.runs, source });
+  const toSetUp = installs.size === 0 ? undefined : await inSlices(addBindingsOfInstalls(touched, before, state));
+  const changes = toSetUp
+    ? Array.from(toSetUp.get('binding') ?? NO_IDS, (id) => ({ id, after: state.bindings.get(id) }))
+    : bindings.map(({ before, after }) => ({ id: (after ?? before)?.id ?? '', after }));
+  const known = previous.instances;
+  const setUp = await changeInstances(base.instances, changes, { ...options, loaded, known });
+  if (!setUp.ok) {
+    closeRuns(loaded.fresh);
+    return setUp;
+  }
+  const { runs } = setUp;
+  // What was loaded in vain, because its bindings could not be set up with it.
+  closeRuns([...loaded.fresh, ...setUp.fresh].filter((run) => runs.get(run.install.plugin) !== run));
 
-  const isSame = bindings.length === 0 && !update.isReset;
+  const isSame = changes.length === 0 && !update.isReset;
   return {
     ok: true,
     touched,
@@ -113,7 +129,8 @@ export async function buildSnapshot(update: Update, previous: Snapshot, options:
       clientPolicies: updateClientPolicies(base.clientPolicies, state.apis, touched.get('api') ?? NO_IDS),
       index: await inSlices(changeIndex(base.index, bindings)),
       instances: setUp.instances,
-      plugins,
+      runs,
+      plugins: { get: (name) => plugins.get(name) ?? runs.get(name)?.loaded ?? runs.get(name)?.install },
       chains: isSame ? previous.chains : newChainCache(),
     },
   };
@@ -140,93 +157,6 @@ function* changeRouter(base: Snapshot, state: DocumentState, ids: ReadonlySet<st
     yield;
   }
   return yield* builder.build();
-}
-
-/** Sets up what changed. `known` are the set-ups in force: a binding that is the very same keeps its own. */
-async function changeInstances(
-  base: InstanceSet,
-  changes: readonly BindingChange[],
-  known: InstanceSet,
-  options: SnapshotOptions,
-): Promise<{ ok: true; instances: InstanceSet } | { ok: false; problems: readonly EntityProblem[] }> {
-  const slicer = createSlicer();
-  const instances = editMap(base);
-  const fresh: Instance[] = [];
-  const problems: EntityProblem[] = [];
-  for (const { before, after } of changes) {
-    if (before) instances.delete(before.id);
-    const plugin = after && options.plugins.get(after.plugin);
-    if (!plugin || !after.enabled || after.effect === 'exclude') continue;
-    const same = known.get(after.id);
-    try {
-      const isSame = same?.binding === after;
-      const instance = isSame ? same : await setUpBinding(after, plugin, same, options.lend(after));
-      instances.set(after.id, instance);
-      if (!isSame) fresh.push(instance);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      problems.push({ kind: 'binding', id: after.id, pointer: '/config', code: 'SETUP_FAILED', message });
-    }
-    const pause = slicer.step();
-    if (pause) await pause;
-  }
-  if (problems.length === 0) return { ok: true, instances: await inSlices(instances.build()) };
-  await closeInstances(fresh);
-  return { ok: false, problems };
-}
-
-async function setUpBinding(
-  binding: Binding,
-  plugin: LoadedPlugin,
-  known: Instance | undefined,
-  loan: Loan,
-): Promise<Instance> {
-  try {
-    const state = plugin.plugin.setup?.(binding.config, loan.host);
-    return {
-      binding,
-      plugin,
-      config: binding.config,
-      state: state instanceof Promise ? await withinTime(plugin, state) : state,
-      // What a binding costs is counted over its changes of configuration.
-      stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
-      when: binding.when && buildCondition(binding.when),
-      loan,
-      quarantine: new Quarantine(plugin.manifest.hooks.length),
-      holders: 0,
-    };
-  } catch (error) {
-    loan.end();
-    throw error;
-  }
-}
-
-function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Error(`set-up took longer than ${SETUP_TIMEOUT_MS} ms`));
-      // Nobody waits for it any more; what it opens all the same must not stay open.
-      setUp.then((state) => plugin.close?.(state)).catch(() => undefined);
-    }, SETUP_TIMEOUT_MS);
-    setUp.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
-
-/** Closes set-ups that no request uses any more. A failing close harms nobody. */
-export async function closeInstances(instances: readonly Instance[]): Promise<void> {
-  const slicer = createSlicer();
-  const closing: Promise<unknown>[] = [];
-  for (const one of instances) {
-    one.loan.end();
-    closing.push(closeInstance(one));
-    const pause = slicer.step();
-    if (pause) await pause;
-  }
-  await Promise.allSettled(closing);
-}
-
-async function closeInstance({ plugin, state }: Instance): Promise<void> {
-  await plugin.plugin.close?.(state);
 }
 
 /** Gives the chain of a route for callers not (yet) known. */

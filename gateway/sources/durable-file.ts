@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 const PRIVATE = 0o600;
 
 /** Replaces the file at `path` by one with `content`, readable by its owner alone. */
-export async function replaceFile(path: string, content: string): Promise<void> {
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const fresh = await writeFresh(path, content);
   try {
     await rename(fresh, path);
@@ -45,7 +45,7 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function writeFresh(path: string, content: string): Promise<string> {
+async function writeFresh(path: string, content: string | Uint8Array): Promise<string> {
   const fresh = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   const handle = await open(fresh, 'wx', PRIVATE);
   try {

@@ -7,6 +7,7 @@ import type { Change } from '../../gateway/core/model.ts';
 import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import type { CredentialFinder, Logger, Plugin, Stage } from '../../gateway/core/plugin.ts';
 import type { Ports } from '../../gateway/core/ports.ts';
+import type { PluginSource } from '../../gateway/core/setup/source.ts';
 import { createListener, type HttpListener } from '../../gateway/http/listener.ts';
 import { createUpstreamClient, type HttpUpstreamClient } from '../../gateway/http/upstream/client.ts';
 import { WireTally } from '../../gateway/http/wire-tally.ts';
@@ -40,6 +41,7 @@ export interface TestGateway {
 /** Is what a test may choose. */
 export interface TestGatewayOptions {
   readonly plugins?: readonly LoadedPlugin[];
+  readonly installs?: PluginSource;
   readonly consumers?: CredentialFinder;
   readonly trustedProxies?: readonly string[];
   readonly headerTimeoutMs?: number;
@@ -54,7 +56,8 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const reopeners = new Set<() => void>();
   const ports = buildPorts(log, reopeners, options);
   const plugins = new Map((options.plugins ?? []).map((plugin) => [plugin.manifest.name, plugin]));
-  const engine = createEngine({ ports, plugins, trustedProxies: options.trustedProxies ?? [] });
+  const { installs, trustedProxies = [] } = options;
+  const engine = createEngine({ ports, plugins, trustedProxies, ...(installs && { installs }) });
   const tally = new WireTally();
   const listener = createListener({
     host: '127.0.0.1',

@@ -11,6 +11,7 @@ import type {
   Credential,
   EntityKind,
   EntityOf,
+  Install,
   Upstream,
 } from '../../gateway/core/model.ts';
 
@@ -119,6 +120,7 @@ const TABLES = {
   binding: 'bindings',
   consumer: 'consumers',
   credential: 'credentials',
+  install: 'installs',
 };
 
 async function writeEntity(client: pg.Client, change: Change): Promise<void> {
@@ -128,6 +130,7 @@ async function writeEntity(client: pg.Client, change: Change): Promise<void> {
   else if (change.kind === 'upstream') await insertUpstream(client, change.after);
   else if (change.kind === 'binding') await insertBinding(client, change.after);
   else if (change.kind === 'certificate') await insertCertificate(client, change.after);
+  else if (change.kind === 'install') await insertInstall(client, change.after);
   else if (change.kind === 'consumer') await insertConsumer(client, change.after);
   else await insertCredential(client, change.after);
 }
@@ -195,6 +198,14 @@ async function insertConsumer(client: pg.Client, consumer: Consumer): Promise<vo
 async function insertCredential(client: pg.Client, credential: Credential): Promise<void> {
   const { id, consumerId, type, lookup, data } = credential;
   await insert(client, 'credentials', { id, consumer_id: consumerId, type, lookup, data, ...common(credential) });
+}
+
+async function insertInstall(client: pg.Client, install: Install): Promise<void> {
+  const { id, plugin, version, sha256, granted, manifest, configSchema, tier, secrets, previous = null } = install;
+  await insert(client, 'installs', {
+    ...{ id, plugin, version, sha256, granted, manifest, config_schema: configSchema, tier },
+    ...{ sealed_secrets: secrets, previous, ...common(install) },
+  });
 }
 
 async function insertBinding(client: pg.Client, binding: Binding): Promise<void> {

@@ -2,12 +2,13 @@
 // Must not look at other entities: that is rules.ts.
 import { readPluginConfig } from '../config.ts';
 import type { InstalledPlugin } from '../manifest.ts';
-import type { Api, Binding, Certificate, Scope, Upstream } from '../model.ts';
+import type { Api, Binding, Certificate, Install, Scope, Upstream } from '../model.ts';
 import { buildLinearRegExp } from '../routing/linear-regexp.ts';
 import { readPath } from '../routing/path.ts';
 import { findCertificateFaults } from '../tls/certificate.ts';
 import { findPolicyFault, findUpstreamFault } from '../tls/check.ts';
 import { toHttpUrl } from '../upstream/protocol.ts';
+import { buildValidator } from '../validate.ts';
 
 /** Takes a fault; the pointer is relative to the entity. */
 export type AddFault = (pointer: string, code: string, message: string) => void;
@@ -87,15 +88,33 @@ function findPathFault(path: string): string | undefined {
   }
 }
 
+/** Checks an install: that its parts speak of the same version of the same plugin. */
+export function checkInstall({ plugin, version, manifest, configSchema }: Install, add: AddFault): void {
+  if (manifest.name !== plugin) add('/manifest/name', 'INVALID', `expected ${plugin}`);
+  if (manifest.version !== version) add('/manifest/version', 'INVALID', `expected ${version}`);
+  try {
+    buildValidator(configSchema);
+  } catch (error) {
+    add('/configSchema', 'INVALID', error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Says what a binding is checked against. */
+export interface BindingContext {
+  readonly plugin: InstalledPlugin | undefined;
+  /** On a node the package itself, which is verified there, says how an installed plugin is configured. */
+  readonly isOnNode: boolean;
+}
+
 /** Checks a binding against the plugin it puts to work. */
-export function checkBinding(binding: Binding, plugins: ReadonlyMap<string, InstalledPlugin>, add: AddFault): void {
-  const plugin = plugins.get(binding.plugin);
+export function checkBinding(binding: Binding, { plugin, isOnNode }: BindingContext, add: AddFault): void {
   if (!plugin) {
     add('/plugin', 'NOT_FOUND', `no plugin named ${binding.plugin} is installed`);
     return;
   }
+  const isPackage = isOnNode && binding.plugin.includes('/');
   for (const part of listScopeParts(binding.scope)) {
-    if (!plugin.manifest.scopes.includes(part)) {
+    if (!isPackage && !plugin.manifest.scopes.includes(part)) {
       add(part === 'global' ? '/scope' : `/scope/${part}`, 'INVALID', `${binding.plugin} cannot be bound by ${part}`);
     }
   }
@@ -112,6 +131,7 @@ export function checkBinding(binding: Binding, plugins: ReadonlyMap<string, Inst
   const declared = methods.length + paths.length + Object.keys(headers).length + Object.keys(query).length;
   if (binding.when !== undefined && declared === 0)
     add('/when', 'INVALID', 'expected at least one of methods, paths, headers, query; leave it out to run always');
+  if (isPackage) return;
   const read = readPluginConfig(plugin, binding.config);
   if (!read.ok) for (const fault of read.problems) add(`/config${fault.pointer}`, fault.code, fault.message);
 }

@@ -1,9 +1,9 @@
 // What the entities of each kind owe to others: values of their own, and references that lead somewhere.
 // Must not walk a document: check.ts decides who is looked at.
 import type { DocumentState } from '../config.ts';
-import type { InstalledPlugin } from '../manifest.ts';
 import type { Binding, EntityKind, EntityOf } from '../model.ts';
-import { type AddFault, checkApi, checkBinding, checkCertificate, checkUpstream } from './own-checks.ts';
+import { installKey, type PluginFinder } from './installs.ts';
+import { type AddFault, checkApi, checkBinding, checkCertificate, checkInstall, checkUpstream } from './own-checks.ts';
 
 /** Is a value that no other entity may hold. */
 export interface UniqueValue {
@@ -18,8 +18,9 @@ export interface Surroundings {
   readonly state: DocumentState;
   /** Gives the id of the entity that holds a unique value. */
   readonly holders: Pick<ReadonlyMap<string, string>, 'get'>;
-  readonly plugins: ReadonlyMap<string, InstalledPlugin>;
-  /** False where identities are looked up instead of held. */
+  /** Finds plugins in folders, and installs. */
+  readonly plugins: PluginFinder;
+  /** False where identities are looked up instead of held: on nodes. */
   readonly hasConsumers: boolean;
 }
 
@@ -109,6 +110,17 @@ export const RULES: { readonly [Kind in EntityKind]: KindRules<EntityOf[Kind]> }
     refersTo: ['consumer'],
     isLoss: () => false,
   },
+  install: {
+    listUnique: ({ plugin }) => [
+      { key: installKey(plugin), pointer: '/plugin', message: `expected a plugin that is not installed yet` },
+    ],
+    // On a node a pin that does not fit its package harms the plugin, when it loads, and never the revision.
+    checkOwn: (install, { hasConsumers }, add) => (hasConsumers ? checkInstall(install, add) : undefined),
+    checkReferences: NOTHING,
+    refersTo: [],
+    // Bindings count as touched with the install that they depend on (installs.ts).
+    isLoss: () => false,
+  },
   binding: {
     listUnique: (binding) => [
       {
@@ -117,7 +129,8 @@ export const RULES: { readonly [Kind in EntityKind]: KindRules<EntityOf[Kind]> }
         message: 'this plugin is already bound in this scope; give the binding a name to run it twice',
       },
     ],
-    checkOwn: (binding, { plugins }, add) => checkBinding(binding, plugins, add),
+    checkOwn: (binding, { plugins, hasConsumers }, add) =>
+      checkBinding(binding, { plugin: plugins.get(binding.plugin), isOnNode: !hasConsumers }, add),
     checkReferences(binding, around, add) {
       checkScope(binding, around, add);
       checkMandatory(binding, around, add);

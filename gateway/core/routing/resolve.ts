@@ -1,6 +1,6 @@
 // Decides which bindings hold for a route and a consumer, and in which order they run.
 // Must not run plugins: the admin explains with the same code.
-import type { InstalledPlugins } from '../check.ts';
+import type { PluginFinder } from '../document/installs.ts';
 import { editLists, type ListMap } from '../document/list-map.ts';
 import type { Binding, Scope } from '../model.ts';
 import type { Stage } from '../plugin.ts';
@@ -173,7 +173,7 @@ function hasMandatory(bindings: readonly Binding[]): boolean {
 }
 
 /** Puts bindings in the order in which they run: stage, then `order`, then plugin name, then instance name. */
-export function orderBindings(bindings: readonly Binding[], plugins: InstalledPlugins): readonly Binding[] {
+export function orderBindings(bindings: readonly Binding[], plugins: PluginFinder): readonly Binding[] {
   const stageOf = (binding: Binding): number => {
     const manifest = plugins.get(binding.plugin)?.manifest;
     return manifest ? STAGES.indexOf(manifest.stage) : STAGES.length;

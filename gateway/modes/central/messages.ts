@@ -2,6 +2,7 @@
 // Must not hold behaviour beyond cutting an update into parts.
 import type { Problem } from '../../core/errors.ts';
 import type { Change, Update } from '../../core/model.ts';
+import type { InstallReport } from '../../core/setup/runs.ts';
 import type { FamilyData } from '../../ops/metrics.ts';
 import type { NodeReport } from './report.ts';
 import type { NodeSettings } from './settings.ts';
@@ -24,7 +25,7 @@ export type ToKeeper =
   | { readonly channel: 'booted' }
   | { readonly channel: 'started' }
   | { readonly channel: 'prepared'; readonly revision: number; readonly problems: readonly Problem[] }
-  | { readonly channel: 'committed'; readonly revision: number }
+  | { readonly channel: 'committed'; readonly revision: number; readonly installs: readonly InstallReport[] }
   | { readonly channel: 'listening'; readonly port: number; readonly tlsPort?: number }
   | { readonly channel: 'failed'; readonly step: FailedStep; readonly code: string; readonly message: string }
   | { readonly channel: 'ailing'; readonly reason: string }

@@ -2,6 +2,7 @@
 // Must not measure: the engine does. Must not grow with the configuration: every change of it sends the node's report.
 import type { BindingReport, TargetReport } from '../../core/engine.ts';
 import type { Incident } from '../../core/hooks/quarantine.ts';
+import type { InstallReport } from '../../core/setup/runs.ts';
 
 /** Is what a plugin cost, over all its bindings. What single bindings cost is among the metrics. */
 export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident'>;
@@ -74,6 +75,16 @@ function mergeIncidents(incidents: readonly IncidentReport[]): readonly Incident
     byBinding.set(incident.binding, { ...incident, isAside });
   }
   return [...byBinding.values()].sort((a, b) => b.atMs - a.atMs).slice(0, MAX_INCIDENTS);
+}
+
+/** Merges what workers say of installs: the one with a problem speaks for the others. */
+export function mergeInstalls(reports: Iterable<readonly InstallReport[]>): readonly InstallReport[] {
+  const merged = new Map<string, InstallReport>();
+  for (const report of [...reports].flat()) {
+    const known = merged.get(report.plugin);
+    if (known === undefined || (known.problem === null && report.problem !== null)) merged.set(report.plugin, report);
+  }
+  return [...merged.values()].sort((a, b) => (a.plugin < b.plugin ? -1 : 1));
 }
 
 function isWorthTelling({ isHealthy, inFlight }: TargetReport): boolean {

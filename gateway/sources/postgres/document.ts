@@ -15,7 +15,7 @@ export interface StoredDocument {
 }
 
 /** Lists what a node compiles; consumers and credentials are looked up, not compiled. */
-export const COMPILED_KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'binding'];
+export const COMPILED_KINDS: readonly EntityKind[] = ['certificate', 'upstream', 'api', 'install', 'binding'];
 
 /** Rows of one statement: parsing them holds the event loop for a few milliseconds. */
 const PAGE_ROWS = 500;
@@ -50,6 +50,10 @@ const SELECTS: { readonly [Kind in EntityKind]: { readonly sql: string; toChange
   credential: {
     sql: 'SELECT e.* FROM credentials e',
     toChange: (row: rows.CredentialRow) => ({ kind: 'credential', id: row.id, after: rows.toCredential(row) }),
+  },
+  install: {
+    sql: 'SELECT e.* FROM installs e',
+    toChange: (row: rows.InstallRow) => ({ kind: 'install', id: row.id, after: rows.toInstall(row) }),
   },
   binding: {
     sql: 'SELECT e.* FROM bindings e',

@@ -1,6 +1,7 @@
 // Writes the row by which a node says how it is, and takes it away when the node ends.
 // Must not read other nodes' rows.
 import type { Problem } from '../../core/errors.ts';
+import type { InstallReport } from '../../core/setup/runs.ts';
 import type { RunSql } from './document.ts';
 
 /** Is what a node says about itself; the time it was seen is the server's. */
@@ -20,18 +21,22 @@ export interface NodeRow {
   readonly refusal: { readonly revision: number; readonly problems: readonly Problem[]; readonly at: string } | null;
   readonly workers: readonly { readonly pid: number; readonly revision: number }[];
   readonly health: Readonly<Record<string, unknown>>;
+  /** What runs of each install. */
+  readonly plugins: readonly InstallReport[];
 }
 
 const UPSERT = `
   WITH written AS (
-    INSERT INTO nodes (id, name, mode, version, started_at, last_seen_at, revision, offered_revision, refusal, workers, health)
-    SELECT r.id, r.name, r.mode, r.version, r.started_at, now(), r.revision, r.offered_revision, r.refusal, r.workers, r.health
+    INSERT INTO nodes (id, name, mode, version, started_at, last_seen_at, revision, offered_revision, refusal, workers, health,
+      plugins)
+    SELECT r.id, r.name, r.mode, r.version, r.started_at, now(), r.revision, r.offered_revision, r.refusal, r.workers, r.health,
+      r.plugins
     FROM jsonb_to_record($1::jsonb) AS r (id uuid, name text, mode text, version text, started_at timestamptz,
-      revision bigint, offered_revision bigint, refusal jsonb, workers jsonb, health jsonb)
+      revision bigint, offered_revision bigint, refusal jsonb, workers jsonb, health jsonb, plugins jsonb)
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, mode = excluded.mode, version = excluded.version,
       started_at = excluded.started_at, last_seen_at = excluded.last_seen_at, revision = excluded.revision,
       offered_revision = excluded.offered_revision, refusal = excluded.refusal, workers = excluded.workers,
-      health = excluded.health
+      health = excluded.health, plugins = excluded.plugins
     RETURNING id
   )
   SELECT pg_notify('sallyport_nodes', id::text) FROM written`;

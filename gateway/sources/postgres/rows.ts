@@ -6,6 +6,7 @@ import type {
   Certificate,
   Consumer,
   Credential,
+  Install,
   Route,
   Scope,
   Target,
@@ -75,6 +76,19 @@ export interface CredentialRow extends EntityRow {
   readonly type: string;
   readonly lookup: string;
   readonly data: Credential['data'];
+}
+
+/** Is a row of `installs`. */
+export interface InstallRow extends EntityRow {
+  readonly plugin: string;
+  readonly version: string;
+  readonly sha256: string;
+  readonly granted: Install['granted'];
+  readonly manifest: Install['manifest'];
+  readonly config_schema: Install['configSchema'];
+  readonly tier: Install['tier'];
+  readonly sealed_secrets: Install['secrets'];
+  readonly previous: NonNullable<Install['previous']> | null;
 }
 
 /** Is a row of `bindings`. */
@@ -148,6 +162,23 @@ export function toCredential(row: CredentialRow): Credential {
     type: row.type,
     lookup: row.lookup,
     data: row.data,
+    ...toCommon(row),
+  };
+}
+
+/** Gives the install of a row; its secrets are sealed, as stored. */
+export function toInstall(row: InstallRow): Install {
+  return {
+    id: row.id,
+    plugin: row.plugin,
+    version: row.version,
+    sha256: row.sha256,
+    granted: row.granted,
+    manifest: row.manifest,
+    configSchema: row.config_schema,
+    tier: row.tier,
+    secrets: row.sealed_secrets,
+    ...(row.previous === null ? {} : { previous: row.previous }),
     ...toCommon(row),
   };
 }

@@ -215,6 +215,7 @@ describe('Postgres source', () => {
       },
       workers: [{ pid: 1, revision: 6 }],
       health: { targets: [] },
+      plugins: [],
     };
 
     await source.reportNode({ ...row, revision: 5 });

@@ -1,6 +1,7 @@
 // What a keeper needs of the control plane: documents in, reports out.
 // Must not be implemented here.
 import type { Update } from '../../../core/model.ts';
+import type { InstallReport } from '../../../core/setup/runs.ts';
 import type { NodeReport } from '../report.ts';
 import type { RevisionRefusal } from './publisher.ts';
 
@@ -18,6 +19,8 @@ export interface NodeStatus {
   readonly refusal: RevisionRefusal | undefined;
   readonly workers: readonly { readonly pid: number; readonly revision: number }[];
   readonly health: NodeReport;
+  /** What runs of each install. */
+  readonly plugins: readonly InstallReport[];
 }
 
 /** Is the connection to the control plane; it mends itself. */

@@ -227,11 +227,10 @@ class NodeKeeper implements Keeper {
       case 'ailing':
         this.#fleet.relieve(member);
         break;
+      case 'committed':
       case 'report':
-        this.#observer.takeReport(member, message.report);
-        break;
       case 'metrics':
-        this.#observer.takeMetrics(member, message);
+        this.#observer.hear(member, message);
         break;
       case 'limits':
       case 'directory':
@@ -252,9 +251,8 @@ class NodeKeeper implements Keeper {
   }
 
   #takeFailure(member: Member, { step, code, message }: Extract<ToKeeper, { readonly channel: 'failed' }>): void {
-    if (!this.#ports.isBound) {
-      this.#failure.reject(new KeeperFailure(step, code, message));
-    } else member.replace(`it cannot ${step === 'start' ? 'start' : 'listen'}: ${message}`);
+    if (!this.#ports.isBound) this.#failure.reject(new KeeperFailure(step, code, message));
+    else member.replace(`it cannot ${step === 'start' ? 'start' : 'listen'}: ${message}`);
   }
 
   #bury(member: Member): void {

@@ -1,11 +1,12 @@
 // What a node shows of itself: readiness, metrics, the report to the control plane.
 // Must not change anything it looks at.
 import type { Clock } from '../../../core/ports.ts';
+import type { InstallReport } from '../../../core/setup/runs.ts';
 import { writeExposition } from '../../../ops/exposition.ts';
 import { type LoopMeter, startLoopMeter } from '../../../ops/loop-delay.ts';
 import type { Readiness } from '../../../ops/status.ts';
 import type { ToKeeper } from '../messages.ts';
-import { mergeReports, type NodeReport } from '../report.ts';
+import { mergeInstalls, mergeReports, type NodeReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
 import type { NodeStatus } from './control-plane.ts';
 import type { Fleet } from './fleet.ts';
@@ -30,6 +31,7 @@ export class Observer {
   readonly #options: ObserverOptions;
   readonly #metrics = new NodeMetrics();
   readonly #reports = new Map<Member, NodeReport>();
+  readonly #installs = new Map<Member, readonly InstallReport[]>();
   readonly #loopMeter: LoopMeter = startLoopMeter();
   #isInContact = false;
   #lastContactMs: number;
@@ -50,18 +52,18 @@ export class Observer {
     this.#lastContactMs = this.#options.clock.monotonicMs() - ageMs;
   }
 
-  takeReport(member: Member, report: NodeReport): void {
-    this.#reports.set(member, report);
-  }
-
-  takeMetrics(member: Member, message: Extract<ToKeeper, { readonly channel: 'metrics' }>): void {
-    this.#metrics.hear(member, message);
+  /** Notes what a worker says of itself: what it costs, what runs of each install, what it counted. */
+  hear(member: Member, message: Extract<ToKeeper, { readonly channel: 'committed' | 'report' | 'metrics' }>): void {
+    if (message.channel === 'report') this.#reports.set(member, message.report);
+    else if (message.channel === 'committed') this.#installs.set(member, message.installs);
+    else this.#metrics.hear(member, message);
   }
 
   /** Forgets a worker that is gone; what it counted stays in the sums. */
   forget(member: Member): void {
     this.#metrics.retire(member);
     this.#reports.delete(member);
+    this.#installs.delete(member);
   }
 
   readReadiness(isDraining: boolean): Readiness {
@@ -87,6 +89,7 @@ export class Observer {
       refusal,
       workers: this.#listServing().map((member) => ({ pid: member.pid, revision: member.revision })),
       health: mergeReports(this.#reports.values()),
+      plugins: mergeInstalls(this.#installs.values()),
     };
   }
 

@@ -51,6 +51,7 @@ export class Publisher<Member extends Voter> {
   #refusal: RevisionRefusal | undefined;
   #offeredRevision: number | undefined;
   #fatalTries = 0;
+  #isStale = false;
   #isRunning = false;
   #isOpen = false;
 
@@ -88,6 +89,12 @@ export class Publisher<Member extends Voter> {
     this.#wake();
   }
 
+  /** Prepares the installs in force again, after what waits: what may run of them has changed. */
+  refreshInstalls(): void {
+    this.#isStale = true;
+    this.#wake();
+  }
+
   /** Takes in a new worker: it gets the document in force, then every later update. */
   join(voter: Member): void {
     this.#newcomers.add(voter);
@@ -114,6 +121,9 @@ export class Publisher<Member extends Voter> {
       if (this.#newcomers.size > 0) await this.#feedNewcomers();
       else if (this.#pending !== undefined && this.#refusal === undefined && this.#voters.size > 0) {
         await this.#publish(this.#pending);
+      } else if (this.#isStale && this.#document !== undefined && this.#voters.size > 0) {
+        this.#isStale = false;
+        if (this.#document.installs.size > 0) await this.#publish(listInstalls(this.#document));
       } else break;
     }
     // In the same turn as the last look, so that no call to wake falls between.
@@ -194,6 +204,11 @@ export function mergeUpdates(first: Update, second: Update): Update {
   const later = new Set(second.changes.map(({ kind, id }) => `${kind} ${id}`));
   const kept = first.changes.filter(({ kind, id }) => !later.has(`${kind} ${id}`));
   return { revision: second.revision, isReset: first.isReset, changes: [...kept, ...second.changes] };
+}
+
+function listInstalls({ revision, installs }: DocumentState): Update {
+  const changes = Array.from(installs, ([id, after]) => ({ kind: 'install', id, after }) as const);
+  return { revision, isReset: false, changes };
 }
 
 function dropRepeats(problems: readonly Problem[]): readonly Problem[] {

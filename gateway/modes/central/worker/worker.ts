@@ -217,7 +217,7 @@ class WorkerProcess {
     // Without an answer the keeper replaces this worker: better than to say that a revision runs which does not.
     if (!prepared?.ok || prepared.revision !== revision) return;
     prepared.commit();
-    this.#parts.send({ channel: 'committed', revision });
+    this.#parts.send({ channel: 'committed', revision, installs: this.#parts.engine.installs() });
   }
 
   #listen(order: Extract<ToWorker, { readonly channel: 'listen' }>): void {

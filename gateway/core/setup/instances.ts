@@ -1,0 +1,249 @@
+// Bindings put to work: plugins set up with their configurations, closed when nobody uses them any more.
+// Must not touch set-ups of bindings that did not change.
+import type { EntityProblem } from '../check.ts';
+import { readPluginConfig } from '../config.ts';
+import { editMap, type MapEdit } from '../document/layered-map.ts';
+import type { Problem } from '../errors.ts';
+import { Quarantine } from '../hooks/quarantine.ts';
+import type { Binding } from '../model.ts';
+import type { Instance, LoadedPlugin, Loan } from '../pipeline.ts';
+import { buildCondition } from '../routing/match.ts';
+import { createSlicer, inSlices } from '../slicer.ts';
+import { type ChangedRuns, closeRuns, continueRun, type InstallRun, noteFaults, type RunSet } from './runs.ts';
+import { buildStandIn } from './stand-in.ts';
+
+/** Longest that a plugin may take to set up one binding. */
+const SETUP_TIMEOUT_MS = 10_000;
+
+/** Holds set-ups by the id of their binding. Snapshots between which no binding changed share one set. */
+export type InstanceSet = ReadonlyMap<string, Instance>;
+
+/** Is a binding that is to be set up: for the first time, anew, or no more. */
+export interface SetUpChange {
+  readonly id: string;
+  /** Undefined = gone. */
+  readonly after: Binding | undefined;
+}
+
+/** Is what setting up needs. */
+export interface SetUpOptions {
+  /** Plugins in folders. */
+  readonly plugins: ReadonlyMap<string, LoadedPlugin>;
+  /** Lends a binding what it may use, from its set-up to its close. */
+  lend(binding: Binding): Loan;
+  readonly loaded: ChangedRuns;
+  /** Are the set-ups in force: a binding that is the very same, on the very same code, keeps its own. */
+  readonly known: InstanceSet;
+}
+
+/** Is the set-ups after a change, with the runs as they turned out; or every reason against the revision. */
+export type SetUps =
+  | { readonly ok: true; readonly instances: InstanceSet; readonly runs: RunSet; readonly fresh: readonly InstallRun[] }
+  | { readonly ok: false; readonly problems: readonly EntityProblem[] };
+
+/** Sets up what changed. A built-in plugin that refuses its set-up refuses the revision; an installed one only its own. */
+export async function changeInstances(
+  base: InstanceSet,
+  changes: readonly SetUpChange[],
+  options: SetUpOptions,
+): Promise<SetUps> {
+  const work = new SetUpWork(base, options);
+  const slicer = createSlicer();
+  const installed = new Map<string, Binding[]>();
+  for (const { id, after } of changes) {
+    work.instances.delete(id);
+    if (!after?.enabled || after.effect === 'exclude') continue;
+    const plugin = options.plugins.get(after.plugin);
+    if (plugin) await work.setUpBuiltIn(after, plugin);
+    else if (options.loaded.runs.has(after.plugin)) {
+      const bindings = installed.get(after.plugin);
+      if (bindings) bindings.push(after);
+      else installed.set(after.plugin, [after]);
+    }
+    const pause = slicer.step();
+    if (pause) await pause;
+  }
+  for (const [name, bindings] of installed) await work.setUpInstalled(name, bindings);
+  return await work.finish();
+}
+
+class SetUpWork {
+  readonly instances: MapEdit<Instance>;
+  readonly #options: SetUpOptions;
+  readonly #runs: MapEdit<InstallRun>;
+  readonly #freshRuns: InstallRun[] = [];
+  readonly #fresh: Instance[] = [];
+  readonly #problems: EntityProblem[] = [];
+
+  constructor(base: InstanceSet, options: SetUpOptions) {
+    this.instances = editMap(base);
+    this.#runs = editMap(options.loaded.runs);
+    this.#options = options;
+  }
+
+  async setUpBuiltIn(binding: Binding, plugin: LoadedPlugin): Promise<void> {
+    try {
+      this.instances.set(binding.id, await this.#setUp(binding, plugin, binding.config));
+    } catch (error) {
+      this.#problems.push({ kind: 'binding', id: binding.id, ...describe(error) });
+    }
+  }
+
+  /** Sets up the bindings of an install: all with what was loaded, else all with what ran before, else as far as it goes. */
+  async setUpInstalled(name: string, bindings: readonly Binding[]): Promise<void> {
+    const run = this.#runs.get(name);
+    if (run === undefined) return;
+    const tried = new Set(bindings.map(({ id }) => id));
+    const first = await this.#tryAll(run, bindings);
+    const [fault] = first.faults.values();
+    const fallback = this.#options.loaded.fallbacks.get(name);
+    if (fault === undefined || fallback === undefined || fallback === run.loaded) {
+      this.#take(first.made);
+      this.#takeRun(run, noteFaults(run, tried, first.faults));
+      return;
+    }
+    await closeInstances(this.#forget(first.made));
+    const older = continueRun(run.install, fallback, fault);
+    this.#take((await this.#tryAll(older, bindings)).made);
+    this.#takeRun(run, older);
+  }
+
+  async finish(): Promise<SetUps> {
+    if (this.#problems.length > 0) {
+      await closeInstances(this.#fresh);
+      closeRuns(this.#freshRuns);
+      return { ok: false, problems: this.#problems };
+    }
+    const instances = await inSlices(this.instances.build());
+    return { ok: true, instances, runs: await inSlices(this.#runs.build()), fresh: this.#freshRuns };
+  }
+
+  async #tryAll(
+    run: InstallRun,
+    bindings: readonly Binding[],
+  ): Promise<{ readonly made: ReadonlyMap<string, Instance>; readonly faults: ReadonlyMap<string, Problem> }> {
+    const made = new Map<string, Instance>();
+    const faults = new Map<string, Problem>();
+    const slicer = createSlicer();
+    for (const binding of bindings) {
+      const instance = await this.#setUpOne(run, binding, faults);
+      if (instance) made.set(binding.id, instance);
+      const pause = slicer.step();
+      if (pause) await pause;
+    }
+    return { made, faults };
+  }
+
+  async #setUpOne(run: InstallRun, binding: Binding, faults: Map<string, Problem>): Promise<Instance | undefined> {
+    const { loaded } = run;
+    if (loaded !== undefined) {
+      try {
+        const read = readPluginConfig(loaded, binding.config);
+        if (!read.ok) throw new Error(read.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join('; '));
+        return await this.#setUp(binding, loaded, read.value);
+      } catch (error) {
+        const { pointer, ...fault } = describe(error);
+        faults.set(binding.id, { ...fault, pointer: `/bindings/${binding.id}${pointer}` });
+      }
+      const same = this.#options.known.get(binding.id);
+      if (same?.plugin === loaded) return same;
+    }
+    const standIn = buildStandIn(run.install);
+    return standIn && (await this.#setUp(binding, standIn, binding.config));
+  }
+
+  async #setUp(binding: Binding, plugin: LoadedPlugin, config: Binding['config']): Promise<Instance> {
+    const same = this.#options.known.get(binding.id);
+    if (same?.binding === binding && same.plugin === plugin) return same;
+    const instance = await setUpBinding({ binding, plugin, config, known: same, loan: this.#options.lend(binding) });
+    this.#fresh.push(instance);
+    return instance;
+  }
+
+  #take(made: ReadonlyMap<string, Instance>): void {
+    for (const [id, instance] of made) this.instances.set(id, instance);
+  }
+
+  /** Takes back what was made in vain. */
+  #forget(made: ReadonlyMap<string, Instance>): readonly Instance[] {
+    const vain = new Set(made.values());
+    const fresh = this.#fresh.filter((one) => vain.has(one));
+    for (const one of fresh) this.#fresh.splice(this.#fresh.indexOf(one), 1);
+    return fresh;
+  }
+
+  #takeRun(before: InstallRun, after: InstallRun): void {
+    if (before === after) return;
+    this.#runs.set(after.install.plugin, after);
+    this.#freshRuns.push(after);
+  }
+}
+
+function describe(error: unknown): Problem {
+  const message = error instanceof Error ? error.message : String(error);
+  return { pointer: '/config', code: 'SETUP_FAILED', message };
+}
+
+interface BindingParts {
+  readonly binding: Binding;
+  readonly plugin: LoadedPlugin;
+  readonly config: Binding['config'];
+  readonly known: Instance | undefined;
+  readonly loan: Loan;
+}
+
+async function setUpBinding({ binding, plugin, config, known, loan }: BindingParts): Promise<Instance> {
+  plugin.lease?.take();
+  try {
+    const state = plugin.plugin.setup?.(config, loan.host);
+    return {
+      binding,
+      plugin,
+      config,
+      state: state instanceof Promise ? await withinTime(plugin, state) : state,
+      // What a binding costs is counted over its changes of configuration.
+      stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
+      when: binding.when && buildCondition(binding.when),
+      loan,
+      quarantine: new Quarantine(plugin.manifest.hooks.length),
+      holders: 0,
+    };
+  } catch (error) {
+    loan.end();
+    plugin.lease?.release();
+    throw error;
+  }
+}
+
+function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(new Error(`set-up took longer than ${SETUP_TIMEOUT_MS} ms`));
+      // Nobody waits for it any more; what it opens all the same must not stay open.
+      setUp.then((state) => plugin.close?.(state)).catch(() => undefined);
+    }, SETUP_TIMEOUT_MS);
+    setUp.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Closes set-ups that no request uses any more. A failing close harms nobody. */
+export async function closeInstances(instances: readonly Instance[]): Promise<void> {
+  const slicer = createSlicer();
+  const closing: Promise<unknown>[] = [];
+  for (const one of instances) {
+    one.loan.end();
+    closing.push(closeInstance(one));
+    const pause = slicer.step();
+    if (pause) await pause;
+  }
+  await Promise.allSettled(closing);
+}
+
+async function closeInstance({ plugin, state }: Instance): Promise<void> {
+  try {
+    await plugin.plugin.close?.(state);
+  } finally {
+    // Its code goes after the last set-up on it.
+    plugin.lease?.release();
+  }
+}
