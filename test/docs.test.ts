@@ -12,6 +12,9 @@ import type { Manifest } from '../gateway/core/manifest.ts';
 import type { Scope } from '../gateway/core/model.ts';
 import { readRequestTarget } from '../gateway/core/routing/path.ts';
 import { rankScope, STAGES } from '../gateway/core/routing/resolve.ts';
+import { MAX_FILES, MAX_PACKED_BYTES, MAX_UNPACKED_BYTES } from '../gateway/package/archive.ts';
+import { PACKAGE_ERRORS } from '../gateway/package/errors.ts';
+import { MAX_SCHEMA_BYTES } from '../gateway/package/schema-profile.ts';
 import { listAnchors, listCodeSpans, listLinks, listPages, plain, readTable } from './support/markdown.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -60,6 +63,27 @@ describe('docs/errors.md', () => {
       expected,
     );
     for (const row of rows) assert.ok((row[4] ?? '').length > 20, `${row[0]} needs advice`);
+  });
+});
+
+describe('docs/packages.md', () => {
+  it('lists every reason to refuse a package, each with advice', () => {
+    const rows = readTable(read('docs/packages.md'), 'Reasons to refuse');
+
+    assert.deepEqual(
+      rows.map((row) => row.slice(0, 2)),
+      Object.entries(PACKAGE_ERRORS).map(([code, title]) => [`\`${code}\``, title]),
+    );
+    for (const row of rows) assert.ok((row[2] ?? '').length > 20, `${row[0]} needs advice`);
+  });
+
+  it('gives the bounds as they are', () => {
+    const rows = readTable(read('docs/packages.md'), 'Bounds');
+
+    assert.deepEqual(
+      rows.map(([, bound = '']) => Number(bound.replaceAll(' ', ''))),
+      [MAX_PACKED_BYTES, MAX_UNPACKED_BYTES, MAX_FILES, MAX_SCHEMA_BYTES],
+    );
   });
 });
 

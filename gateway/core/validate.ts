@@ -44,8 +44,12 @@ export function buildValidator(schema: JsonSchema, { buildPattern }: ValidatorOp
     strictRequired: false,
     allowUnionTypes: true,
     formats: FORMATS,
-    // `code` is what a validator written to a file would call; ours are compiled and run at once.
-    ...(buildPattern && { code: { regExp: Object.assign(buildPattern, { code: 'buildPattern' }) } }),
+    ...(buildPattern && {
+      // `code` is what a validator written to a file would call; ours are compiled and run at once.
+      code: { regExp: Object.assign((pattern: string) => buildPattern(pattern), { code: 'buildPattern' }) },
+      // Ajv would print what it finds odd about a stranger's schema.
+      logger: false,
+    }),
   });
   const validate: ValidateFunction = ajv.compile(schema);
   return (value) => (validate(value) ? [] : readProblems(validate.errors ?? [], schema));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readManifest } from '../../../gateway/core/config.ts';
 import type { Permissions } from '../../../gateway/core/manifest.ts';
 import { comparePermissions, hashPermissions } from '../../../gateway/package/permissions.ts';
+import { createRandom, type Random } from '../../fuzz/random.ts';
 import { sampleManifest } from '../../support/packages.ts';
 
 const net = (...hosts: readonly string[]): Permissions => ({
@@ -20,6 +21,21 @@ const EVERYTHING: Permissions = {
   secrets: ['KEY'],
   kv: { maxBytes: 1_000 },
 };
+
+function drawPermissions(random: Random): Permissions {
+  const draw = (items: readonly string[]): string[] => items.filter(() => random.chance(0.5));
+  const fields = ['*', 'x-*', 'x-acme-*', 'x-acme-id'];
+  const hosts = ['*', '*.example', 'a.example', 'a.example:443', '*.example:443'];
+  return {
+    request: {
+      headers: random.chance(0.5)
+        ? random.pick(['none', 'read', 'write'] as const)
+        : { read: draw(fields), write: draw(fields) },
+    },
+    net: draw(hosts).map((host) => ({ host, reason: 'Chance.' })),
+    ...(random.chance(0.3) && { kv: { maxBytes: 1 + random.below(3) } }),
+  };
+}
 
 describe('comparePermissions', () => {
   const within: readonly (readonly [Permissions, Permissions])[] = [
@@ -78,6 +94,20 @@ describe('comparePermissions', () => {
       );
     });
   }
+
+  it('orders permissions: what is within something within a grant is within the grant', () => {
+    const random = createRandom(4);
+    let chains = 0;
+    for (let round = 0; round < 20_000; round += 1) {
+      const [a, b, c] = [drawPermissions(random), drawPermissions(random), drawPermissions(random)];
+      assert.deepEqual(comparePermissions(a, a), []);
+      if (comparePermissions(a, b).length > 0 || comparePermissions(b, c).length > 0) continue;
+      chains += 1;
+
+      assert.deepEqual(comparePermissions(a, c), [], JSON.stringify([a, b, c]));
+    }
+    assert.ok(chains > 100, `${chains} chains were drawn`);
+  });
 
   it('says what is granted and what is wanted', () => {
     assert.deepEqual(comparePermissions({ secrets: ['A'] }, { secrets: ['B'], respond: true }), [

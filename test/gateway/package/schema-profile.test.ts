@@ -83,12 +83,17 @@ describe('checkSchemaProfile', () => {
     'a pattern of names that backtracks': [/linear time/, withProperty({ propertyNames: { pattern: '(a)\\1' } })],
     'six levels': [/deeper than 5/, withProperty({ items: { items: { items: { items: { type: 'string' } } } } })],
     'more subschemas than a form has': [
-      /more than 1000/,
+      /more than 300/,
       {
         ...sampleSchema(),
-        properties: Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`p${index}`, {}])),
+        properties: Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`p${index}`, {}])),
       },
     ],
+    'a property that would change all objects': [
+      /__proto__/,
+      JSON.parse(JSON.stringify(sampleSchema()).replace('"greeting"', '"__proto__"')) as JsonSchema,
+    ],
+    'examples without end': [/\/examples/, { ...sampleSchema(), examples: [{ greeting: 'x'.repeat(20_000) }] }],
     'a schema that is none': [/expected a schema/, withProperty('string')],
   };
   for (const [what, [message, schema]] of Object.entries(bad)) {
@@ -125,7 +130,7 @@ describe('openPackage, the config schema', () => {
   it('does not hang on a pattern and an example made for each other', () => {
     const configSchema = {
       properties: { greeting: { type: 'string', pattern: '^(a+)+$' } },
-      examples: [{ greeting: `${'a'.repeat(30_000)}!` }],
+      examples: [{ greeting: `${'a'.repeat(16_000)}!` }],
     };
     const startMs = performance.now();
 
