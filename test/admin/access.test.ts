@@ -51,6 +51,44 @@ describe('admin access', () => {
     });
   }
 
+  it('lets nobody past a role by the spelling of a path', async () => {
+    const { hostname, port } = new URL(admin.url);
+    const token = tokens.get('viewer') ?? '';
+    const spellings = [
+      ...[
+        '/v1/apis/x/../../tokens',
+        '/v1/apis/../tokens',
+        '/v1/apis/%2e%2e/tokens',
+        '/v1/apis/..%2ftokens',
+        '/v1//tokens',
+      ],
+      ...[
+        '//v1/tokens',
+        '/v1/tokens/',
+        '/v1/tokensX',
+        '/v1/./tokens',
+        '/V1/TOKENS',
+        '/v1/%74okens',
+        '/v1/tokens;x',
+        '/v1\\tokens',
+      ],
+      ...[`http://${hostname}:${port}/v1/tokens`, '/v1/tokens/0', '/v1/tokens/00', '/v1/apis/01', '/v1/tokens%00'],
+    ];
+
+    for (const path of spellings) {
+      const status = await new Promise<number>((resolve, reject) => {
+        const headers = { authorization: `Bearer ${token}` };
+        const sent = request({ host: hostname, port, path, headers }, (response) => {
+          response.resume();
+          resolve(response.statusCode ?? 0);
+        });
+        sent.on('error', reject).end();
+      });
+
+      assert.ok([400, 403, 404].includes(status), `${path}: ${status}`);
+    }
+  });
+
   it('answers 401 with a challenge before it says whether a path exists', async () => {
     const reply = await admin.expect(401, 'GET', '/v1/nowhere', { token: null });
 
@@ -116,6 +154,13 @@ describe('admin access', () => {
       [{ host: 'admin.test' }, 200],
       [{ host: 'evil.example' }, 403],
       [{ host: '127.0.0.1.evil.example' }, 403],
+      ...[
+        'localhost@evil.example',
+        'evil.example/localhost',
+        'evil.example?localhost',
+        'localhost#',
+        'localhost localhost',
+      ].map((host): readonly [Record<string, string>, number] => [{ host }, 403]),
       [{ host: 'localhost', origin: 'http://localhost' }, 200],
       [{ host: 'localhost', origin: 'http://evil.example' }, 403],
       [{ host: 'localhost', origin: 'null' }, 403],

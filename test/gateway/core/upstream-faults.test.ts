@@ -231,6 +231,30 @@ describe('an upstream', () => {
       assert.ok(gateway.engine.health().every(({ isHealthy }) => isHealthy));
     });
 
+    it('is given up when no connection comes about in time, and when its body never comes to an end', async () => {
+      // Accepts, and never shakes hands.
+      const silent = await stage.open(startTcpOrigin(() => undefined));
+      const dripping = await startByPath((socket) => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n');
+        const drip = setInterval(() => socket.write('.'), 50);
+        socket.on('close', () => clearInterval(drip));
+      });
+      const tls = await stage.publish(silent.url.replace('http:', 'https:'), {
+        api: { timeouts: { connectMs: 300, responseMs: 5_000, idleMs: 5_000 }, retries: { attempts: 0 } },
+      });
+      const plain = await stage.publish(dripping.url, { api: { timeouts: { ...timeouts, totalMs: 600 } } });
+
+      for (const [gateway, expected, afterMs] of [
+        [tls, /^HTTP\/1\.1 504 [\s\S]*UPSTREAM_TIMEOUT/, 300],
+        [plain, /^reset$/, 600],
+      ] as const) {
+        const began = performance.now();
+        assert.match(await get(gateway, '/'), expected);
+        const tookMs = performance.now() - began;
+        assert.ok(tookMs >= afterMs - 10 && tookMs < afterMs + 300, `${tookMs} ms`);
+      }
+    });
+
     it('is not blamed for a client that is slower', async () => {
       const origin = await stage.open(
         startTcpOrigin((socket, text) => {

@@ -106,6 +106,24 @@ describe('a client connection', () => {
     assert.match(accepted, /^HTTP\/1\.1 200 /);
   });
 
+  for (const [what, bytes] of [
+    ['said nothing yet', ''],
+    ['began with an empty line', '\r\n'],
+    ['was answered', 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'],
+    ['was answered, and has sent an empty line', 'GET / HTTP/1.1\r\nHost: h\r\n\r\n\r\n'],
+  ] as const) {
+    it(`is closed, without a word, when its client ${what} and falls silent`, async () => {
+      const origin = await stage.open(startOrigin());
+      const gateway = await stage.publish(origin.url, { headerTimeoutMs: 300, keepAliveMs: 300 });
+      const raw = await openRaw(gateway.port);
+
+      raw.write(bytes);
+      const { text } = await raw.closed();
+
+      assert.equal(text.split('HTTP/1.1 ').length - 1, bytes.startsWith('GET') ? 1 : 0);
+    });
+  }
+
   it('gets the response head as soon as the upstream sent it', async () => {
     let finish: (() => void) | undefined;
     const origin = await stage.open(

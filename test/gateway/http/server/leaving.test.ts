@@ -7,7 +7,7 @@ import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../
 import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
 
-/** F29 of the reliability list: 100 ms, and what a busy machine adds. */
+/** 100 ms, and what a busy machine adds. */
 const SOON_MS = 250;
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: h\r\n';
