@@ -5,7 +5,7 @@ import { cut, makeRequest } from './messages.ts';
 import { readStrictly } from './strict-reader.ts';
 
 const PROBE = 'GET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
-const FORGED = /^x[-_]consumer/;
+const FORGED = /^x[-_]consumer[-_]/;
 
 /** Answers each whole request with its path. */
 export function openEcho(): Promise<Bench> {
