@@ -29,9 +29,9 @@ export interface Root {
   readonly expires: string;
   /** Sign the index, and the approval of a version (the marketplace's signature). They are kept online. */
   readonly indexKeys: readonly KeyEntry[];
-  /** Namespaces that belong to the makers of the gateway; nobody else gets them. */
+  /** Namespaces that belong to the makers of the gateway; what an index says of their publishers does not count. */
   readonly platformNamespaces: readonly string[];
-  /** Sign what may run without a sandbox, in those namespaces only. An index key is not enough for that. */
+  /** Publish in those namespaces. What they sign may run without a sandbox, for which an index key is not enough. */
   readonly platformKeys: readonly KeyEntry[];
 }
 

@@ -34,6 +34,7 @@ export function addSignature(envelope: Envelope, key: KeyObject): Envelope {
   const keyid = keyIdOf(key);
   const sig = sign(null, buildPreAuthEncoding(payloadType, readBase64(payload)), key).toString('base64');
   const others = signatures.filter((one) => one.keyid !== keyid);
+  if (others.length >= MAX_SIGNATURES) throw invalid(`more than ${MAX_SIGNATURES} signatures`);
   return { payloadType, payload, signatures: [...others, { keyid, sig }] };
 }
 

@@ -79,18 +79,18 @@ function judge(check: PackageCheck): PackageVerdict {
   const listing = findListing(index, pinned.id, pinned.version);
   checkListing(check, listing);
   const signers = findSigners(check);
-  const missing = policy.require.filter((one) => !signers.has(one));
+  const missing = policy.require.filter((one) => !signers[one]);
   if (missing.length > 0) {
     throw new PackageError('SIGNATURE_MISSING', `no valid signature of the ${missing.join(', nor of the ')}`);
   }
   const pkg = openPackage(bytes);
   checkPackage(check, pkg);
-  const isPlatform = signers.has('platform') && signers.has('marketplace');
-  return { ok: true, package: pkg, trust: isPlatform ? 'platform' : trustOf(signers), listing };
+  return { ok: true, package: pkg, trust: trustOf(signers), listing };
 }
 
-function trustOf(signers: ReadonlySet<Signer>): Trust {
-  return signers.has('marketplace') ? 'marketplace' : 'unsigned';
+function trustOf({ publisher, marketplace, isPlatform }: Signers): Trust {
+  if (!marketplace) return 'unsigned';
+  return isPlatform && publisher ? 'platform' : 'marketplace';
 }
 
 function findListing(index: TrustedIndex | undefined, id: string, version: string): IndexedVersion | undefined {
@@ -120,25 +120,31 @@ function checkListing({ pinned, policy, index }: PackageCheck, listing: IndexedV
   }
 }
 
-type Signer = 'publisher' | 'marketplace' | 'platform';
+/** Says who of those that count signed. */
+interface Signers {
+  readonly publisher: boolean;
+  readonly marketplace: boolean;
+  /** The publisher is the platform. */
+  readonly isPlatform: boolean;
+}
 
-function findSigners({ envelope, index, pinned }: PackageCheck): ReadonlySet<Signer> {
-  if (!envelope || !index) return new Set();
+function findSigners({ envelope, index, pinned }: PackageCheck): Signers {
+  if (!envelope || !index) return { publisher: false, marketplace: false, isPlatform: false };
+  const { indexKeys, platformNamespaces, platformKeys } = index.root;
   const namespace = pinned.id.split('/')[0] ?? '';
+  const isPlatform = platformNamespaces.includes(namespace);
   const publisher = Object.hasOwn(index.publishers, namespace) ? index.publishers[namespace] : undefined;
-  const isPlatform = index.root.platformNamespaces.includes(namespace);
-  const keys: Readonly<Record<Signer, readonly KeyEntry[]>> = {
-    marketplace: index.root.indexKeys,
-    publisher: publisher?.keys ?? [],
-    platform: isPlatform ? index.root.platformKeys : [],
-  };
+  // Who publishes for the platform says the root: an index key, which is online, must not give those namespaces away.
+  const keys = isPlatform ? platformKeys : (publisher?.keys ?? []);
   // One key in two lists is one party: the marketplace does not become a publisher by listing its own key.
-  const own = new Set(index.root.indexKeys.map(({ keyid }) => keyid));
-  const signers = (Object.keys(keys) as Signer[]).filter((signer) => {
-    const entries = signer === 'marketplace' ? keys[signer] : keys[signer].filter(({ keyid }) => !own.has(keyid));
-    return verifySignatures(envelope, readKeyEntries(entries)).size > 0;
-  });
-  return new Set(signers);
+  const own = new Set(indexKeys.map(({ keyid }) => keyid));
+  const hasSigned = (entries: readonly KeyEntry[]): boolean =>
+    verifySignatures(envelope, readKeyEntries(entries)).size > 0;
+  return {
+    publisher: hasSigned(keys.filter(({ keyid }) => !own.has(keyid))),
+    marketplace: hasSigned(indexKeys),
+    isPlatform,
+  };
 }
 
 function checkPackage({ envelope, pinned, contractVersion }: PackageCheck, pkg: PluginPackage): void {

@@ -225,6 +225,14 @@ describe('signEnvelope', () => {
     assert.deepEqual([...verifySignatures(envelope, keys)].toSorted(), [keyid, other.keyid].toSorted());
   });
 
+  it('adds no signature that would make the envelope unreadable', () => {
+    const envelope = signEnvelope(TYPE, PAYLOAD, privateKey);
+    const [signature = { keyid: '', sig: '' }] = envelope.signatures;
+    const full = { ...envelope, signatures: Array(16).fill({ ...signature, keyid: 'other' }) };
+
+    assert.throws(() => addSignature(full, privateKey), { code: 'ENVELOPE_INVALID' });
+  });
+
   it('does not give the payload as something that was not signed for', () => {
     const envelope = signEnvelope(TYPE, PAYLOAD, privateKey);
 

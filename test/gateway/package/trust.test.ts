@@ -204,20 +204,33 @@ describe('verifyPackage, signatures', () => {
   describe('for the platform', () => {
     const bytes = samplePackage({ manifest: { name: 'sallyport/hello' } });
     const pkg = openPackage(bytes);
-    const check: PackageCheck = { ...sampleCheck(MARKET, bytes), policy: { require: ['marketplace'] } };
-    const trustOf = (envelope: Envelope): string => {
-      const verdict = verifyPackage({ ...check, envelope });
+    const check = sampleCheck(MARKET, bytes);
+    const trustOf = (envelope: Envelope, policy: PackageCheck['policy'] = both): string => {
+      const verdict = verifyPackage({ ...check, envelope, policy });
       return verdict.ok ? verdict.trust : verdict.code;
     };
 
     it('asks for the key that the root lists, and for the approval', () => {
       assert.equal(trustOf(signPackage(pkg, platformKeys, indexKeys)), 'platform');
       assert.equal(trustOf(signPackage(pkg, platformKeys)), 'SIGNATURE_MISSING');
+      assert.equal(trustOf(signPackage(pkg, platformKeys), { require: ['publisher'] }), 'unsigned');
     });
 
-    it('is not to be had with the keys that are online', () => {
-      assert.equal(trustOf(signPackage(pkg, indexKeys)), 'marketplace');
-      assert.equal(trustOf(signPackage(pkg, publisherKeys, indexKeys)), 'marketplace');
+    it('is not to be had with the keys that are online, though the index names a publisher', () => {
+      assert.ok(check.index.publishers['sallyport'], 'somebody took the namespace in the index');
+      assert.equal(trustOf(signPackage(pkg, publisherKeys, indexKeys)), 'SIGNATURE_MISSING');
+      assert.equal(trustOf(signPackage(pkg, publisherKeys, indexKeys), { require: ['marketplace'] }), 'marketplace');
+      assert.equal(trustOf(signPackage(pkg, indexKeys), { require: ['marketplace'] }), 'marketplace');
+    });
+
+    it('is not to be had in another namespace', () => {
+      const verdict = verifyPackage({
+        ...CHECK,
+        envelope: signPackage(PACKAGE, platformKeys, publisherKeys, indexKeys),
+      });
+
+      assert.ok(verdict.ok);
+      assert.equal(verdict.trust, 'marketplace');
     });
   });
 });
