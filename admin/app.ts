@@ -3,7 +3,7 @@
 import Router from '@koa/router';
 import Koa, { type Context, type Middleware } from 'koa';
 import { isListed } from './answers.ts';
-import { type Actor, type Answer, ROLE_RANK, type RouteSpec, type Services } from './call.ts';
+import { type Actor, type Answer, ROLE_ACCESS, type RouteSpec, type Services } from './call.ts';
 import { ADMIN_ERRORS, AdminError, buildProblem } from './errors.ts';
 import type { Authenticate } from './middleware/auth.ts';
 import { readBody, refuseBody } from './middleware/body.ts';
@@ -85,7 +85,7 @@ function identify(authenticate: Authenticate): Middleware {
 function buildHandler(route: RouteSpec, services: Services): Middleware {
   return async (context) => {
     const actor: Actor = context.state['actor'];
-    if (route.role !== 'public' && ROLE_RANK[actor.role] < ROLE_RANK[route.role]) {
+    if (route.role !== 'public' && !ROLE_ACCESS[actor.role].includes(route.role)) {
       throw new AdminError('ROLE_INSUFFICIENT', `It takes the role ${route.role}; this token has ${actor.role}.`);
     }
     const query = readQuery(context.querystring, route.query ?? []);
@@ -111,7 +111,7 @@ function send(context: Context, answer: Answer): void {
   if (location !== undefined) context.set('Location', location);
   if (revision !== undefined) context.set('Sallyport-Revision', String(revision));
   if (status === 204 || body === undefined) return;
-  context.body = typeof body === 'string' ? body : JSON.stringify(body);
+  context.body = typeof body === 'string' || body instanceof Buffer ? body : JSON.stringify(body);
   context.type = mediaType ?? 'application/json';
   // A write checked its preconditions before it wrote.
   const isRead = context.method === 'GET' || context.method === 'HEAD';

@@ -3,17 +3,30 @@
 
 import type { InstalledPlugin } from '../gateway/core/manifest.ts';
 import type { Logger } from '../gateway/core/plugin.ts';
+import type { Marketplace } from './marketplace/marketplace.ts';
 import type { BodyKind } from './middleware/body.ts';
 import type { Query, QueryName } from './middleware/query.ts';
 import type { Publisher } from './publish.ts';
 import type { Database } from './store/database.ts';
 import type { NodeWatch } from './wait.ts';
 
-/** Says what a token may do: viewer reads, editor also writes the configuration, owner also handles tokens. */
-export type Role = 'viewer' | 'editor' | 'owner';
+/**
+ * Says what a token may do: viewer reads, editor also writes the configuration, owner does everything. Publisher and reviewer
+ * are of the marketplace alone: they neither read nor write the configuration.
+ */
+export type Role = 'viewer' | 'editor' | 'owner' | 'publisher' | 'reviewer';
 
-/** Ranks roles: each may do what the lower ones may. */
-export const ROLE_RANK: Readonly<Record<Role, number>> = { viewer: 1, editor: 2, owner: 3 };
+/** Names what a route takes: one of the roles, or `any` token. */
+export type Access = Role | 'any';
+
+/** Says which routes each role may call. */
+export const ROLE_ACCESS: Readonly<Record<Role, readonly Access[]>> = {
+  viewer: ['any', 'viewer'],
+  editor: ['any', 'viewer', 'editor'],
+  owner: ['any', 'viewer', 'editor', 'publisher', 'reviewer', 'owner'],
+  publisher: ['any', 'publisher'],
+  reviewer: ['any', 'reviewer'],
+};
 
 /** Is who calls. */
 export interface Actor {
@@ -28,6 +41,7 @@ export interface Services {
   readonly publisher: Publisher;
   readonly nodes: NodeWatch;
   readonly plugins: ReadonlyMap<string, InstalledPlugin>;
+  readonly marketplace: Marketplace;
   readonly secretKey: Uint8Array;
   readonly log: Logger;
   readonly version: string;
@@ -50,7 +64,7 @@ export interface Call {
 export interface Answer {
   readonly status?: number;
   readonly body?: unknown;
-  /** Text of another media type than JSON; `body` is then a string. */
+  /** Another media type than JSON; `body` is then text or bytes. */
   readonly mediaType?: string;
   readonly etag?: string;
   readonly location?: string;
@@ -62,13 +76,15 @@ export interface RouteSpec {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   /** `public` needs no token. */
-  readonly role: Role | 'public';
+  readonly role: Access | 'public';
   readonly summary: string;
   readonly query?: readonly QueryName[];
   readonly body?: BodyKind;
   /** Name of the component schema of the body and of the answer, for OpenAPI. */
   readonly takes?: string;
   readonly gives?: string;
+  /** Media type of the answer when it is bytes and no component schema. */
+  readonly givesBytes?: string;
   /** Status of success; 200 when absent. */
   readonly status?: number;
   readonly handle: (call: Call) => Promise<Answer>;

@@ -11,19 +11,26 @@ export type AdminErrorCode =
   | 'ROLE_INSUFFICIENT'
   | 'HOST_REFUSED'
   | 'ORIGIN_REFUSED'
+  | 'NAMESPACE_FOREIGN'
   | 'NOT_FOUND'
   | 'METHOD_UNSUPPORTED'
   | 'CONFLICT'
   | 'IN_USE'
   | 'CONSENT_REQUIRED'
   | 'SHRINK_REFUSED'
+  | 'VERSION_EXISTS'
+  | 'STATE_REFUSED'
+  | 'CHECKS_FAILED'
   | 'PRECONDITION_FAILED'
   | 'PAYLOAD_TOO_LARGE'
   | 'MEDIA_TYPE_UNSUPPORTED'
   | 'CONFIG_INVALID'
+  | 'PACKAGE_REFUSED'
+  | 'BUNDLE_REFUSED'
   | 'TOO_MANY_FAILURES'
   | 'ADMIN_FAILED'
   | 'DATABASE_UNAVAILABLE'
+  | 'SIGNING_UNAVAILABLE'
   | 'TOO_MANY_WRITES'
   | 'NODES_BEHIND';
 
@@ -43,19 +50,26 @@ export const ADMIN_ERRORS: Readonly<Record<AdminErrorCode, AdminErrorSpec>> = {
   ROLE_INSUFFICIENT: { status: 403, isRetryable: false, title: 'The role of this token does not allow it' },
   HOST_REFUSED: { status: 403, isRetryable: false, title: 'The Host header names another service' },
   ORIGIN_REFUSED: { status: 403, isRetryable: false, title: 'Requests from another origin are refused' },
+  NAMESPACE_FOREIGN: { status: 403, isRetryable: false, title: 'The namespace is not of this token' },
   NOT_FOUND: { status: 404, isRetryable: false, title: 'Nothing is there' },
   METHOD_UNSUPPORTED: { status: 405, isRetryable: false, title: 'The method is not supported here' },
   CONFLICT: { status: 409, isRetryable: false, title: 'It collides with something that exists' },
   IN_USE: { status: 409, isRetryable: false, title: 'It is still in use' },
   CONSENT_REQUIRED: { status: 409, isRetryable: false, title: 'The version asks for more than was granted' },
   SHRINK_REFUSED: { status: 409, isRetryable: false, title: 'The replacement would remove most of the configuration' },
+  VERSION_EXISTS: { status: 409, isRetryable: false, title: 'The version is published with other bytes' },
+  STATE_REFUSED: { status: 409, isRetryable: false, title: 'The version cannot go into this state' },
+  CHECKS_FAILED: { status: 409, isRetryable: false, title: 'The version does not pass its checks' },
   PRECONDITION_FAILED: { status: 412, isRetryable: false, title: 'It has changed since it was read' },
   PAYLOAD_TOO_LARGE: { status: 413, isRetryable: false, title: 'The request body is too large' },
   MEDIA_TYPE_UNSUPPORTED: { status: 415, isRetryable: false, title: 'The media type is not supported' },
   CONFIG_INVALID: { status: 422, isRetryable: false, title: 'The configuration is invalid' },
+  PACKAGE_REFUSED: { status: 422, isRetryable: false, title: 'The package is refused' },
+  BUNDLE_REFUSED: { status: 422, isRetryable: false, title: 'The bundle is refused' },
   TOO_MANY_FAILURES: { status: 429, isRetryable: true, title: 'Too many requests with a wrong token' },
   ADMIN_FAILED: { status: 500, isRetryable: false, title: 'The admin service failed' },
   DATABASE_UNAVAILABLE: { status: 503, isRetryable: true, title: 'The database is out of reach' },
+  SIGNING_UNAVAILABLE: { status: 503, isRetryable: false, title: 'The marketplace cannot sign here' },
   TOO_MANY_WRITES: { status: 503, isRetryable: true, title: 'Too many writes are waiting' },
   NODES_BEHIND: { status: 504, isRetryable: true, title: 'Not every node runs the revision yet' },
 };

@@ -7,6 +7,7 @@ import type { Logger } from '../gateway/core/plugin.ts';
 import { readManifests } from '../gateway/loader.ts';
 import { buildApp } from './app.ts';
 import type { Services } from './call.ts';
+import { type Marketplace, openMarketplace } from './marketplace/marketplace.ts';
 import { createAuthenticate } from './middleware/auth.ts';
 import { createPublisher } from './publish.ts';
 import { openDatabase } from './store/database.ts';
@@ -30,6 +31,8 @@ export interface AdminOptions {
   readonly databaseUrl: string;
   /** Folders of plugins; manifests are read, handlers never. */
   readonly pluginDirs: readonly string[];
+  /** Where the keys of the marketplace are, or are made at the first start. */
+  readonly marketplaceDir: string;
   /** 32 bytes that seal what must be read back. */
   readonly secretKey: Uint8Array;
   /** The token named `bootstrap`, role owner. */
@@ -56,7 +59,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const plugins = await readManifests(options.pluginDirs);
   const database = openDatabase(databaseUrl);
   const listener = createNodeListener(databaseUrl, log);
+  let marketplace: Marketplace | undefined;
   const closeStores = async (): Promise<void> => {
+    marketplace?.close();
     await Promise.all([listener.close(), database.close()]);
   };
   try {
@@ -65,9 +70,10 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       await putBootstrapToken(transaction, randomUUID(), options.bootstrapToken);
       return { value: undefined, isKept: true };
     });
+    marketplace = await openMarketplace({ folder: options.marketplaceDir, database, log });
     const publisher = createPublisher({ database, plugins, log });
     const nodes = createNodeWatch(database, listener);
-    const services: Services = { database, publisher, nodes, plugins, secretKey, log, version };
+    const services: Services = { database, publisher, nodes, plugins, marketplace, secretKey, log, version };
     const server = await listen(services, options);
     const { address, port, family } = server.address() as AddressInfo;
     const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

@@ -121,10 +121,10 @@ describe('architecture', () => {
       /^node:/,
       /^[^.]*$/,
       /^admin\//,
-      /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer)\.ts$/,
+      /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer|json)\.ts$/,
       /^gateway\/core\/(document|routing|tls)\//,
       /^gateway\/package\//,
-      /^gateway\/sources\/(postgres\/|secrets\.ts)/,
+      /^gateway\/sources\/(postgres\/|secrets\.ts|durable-file\.ts)/,
       /^gateway\/loader\.ts$/,
       /^@koa\/router$/,
     ];

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_ERRORS } from '../admin/errors.ts';
+import { TRANSITIONS } from '../admin/marketplace/states.ts';
 import { SETTINGS } from '../cli/settings.ts';
 import { ERRORS, GatewayError } from '../gateway/core/errors.ts';
 import { GRPC_STATUS } from '../gateway/core/exchange/grpc.ts';
@@ -93,6 +94,15 @@ describe('docs/grpc.md', () => {
 
     const listed = Object.fromEntries(rows.map(([code, status = '']) => [plain(code), Number(status.split(' ')[0])]));
     assert.deepEqual(listed, GRPC_STATUS);
+  });
+});
+
+describe('docs/marketplace.md', () => {
+  it('lists every step between states, and who may take it', () => {
+    const rows = readTable(read('docs/marketplace.md'), 'For reviewers');
+
+    const expected = TRANSITIONS.map(({ from, to, through, roles }) => [from, to, through, roles.join(', ')]);
+    assert.deepEqual(rows, expected);
   });
 });
 

@@ -8,19 +8,32 @@ import { readYaml } from './yaml.ts';
 /** Largest body of an ordinary request, in bytes. */
 export const MAX_BODY_BYTES: number = 1024 * 1024;
 
-/** Largest body of a whole configuration, in bytes. */
+/** Largest body of a publication, in bytes: a package of 2 MiB in base64, and its envelope. */
+const MAX_PACKAGE_BODY_BYTES: number = 4 * 1024 * 1024;
+
+/** Largest body of a whole configuration or a bundle, in bytes. */
 const MAX_CONFIG_BYTES: number = 64 * 1024 * 1024;
 
 /** How long a client may go on sending a body that was refused, in milliseconds; then the connection is closed. */
 const LINGER_MS = 2_000;
 
-/** Says what a route takes: one entity as JSON, or a whole configuration as JSON or YAML. */
-export type BodyKind = 'json' | 'merge-patch' | 'config';
+/** Says what a route takes: one entity as JSON, a whole configuration as JSON or YAML, a package or a bundle of them in JSON. */
+export type BodyKind = 'json' | 'merge-patch' | 'config' | 'package' | 'bundle';
 
 const MEDIA_TYPES: Readonly<Record<BodyKind, readonly string[]>> = {
   json: ['application/json'],
   'merge-patch': ['application/merge-patch+json', 'application/json'],
   config: ['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml'],
+  package: ['application/json'],
+  bundle: ['application/json'],
+};
+
+const MAX_BYTES: Readonly<Record<BodyKind, number>> = {
+  json: MAX_BODY_BYTES,
+  'merge-patch': MAX_BODY_BYTES,
+  config: MAX_CONFIG_BYTES,
+  package: MAX_PACKAGE_BODY_BYTES,
+  bundle: MAX_CONFIG_BYTES,
 };
 
 /**
@@ -30,7 +43,7 @@ const MEDIA_TYPES: Readonly<Record<BodyKind, readonly string[]>> = {
  */
 export async function readBody(request: IncomingMessage, kind: BodyKind): Promise<unknown> {
   const type = checkMediaType(request, MEDIA_TYPES[kind]);
-  const bytes = await collect(request, kind === 'config' ? MAX_CONFIG_BYTES : MAX_BODY_BYTES);
+  const bytes = await collect(request, MAX_BYTES[kind]);
   if (bytes.length === 0) throw new AdminError('BODY_MALFORMED', 'A body is needed, but none was sent.');
   return type.endsWith('json') ? readJson(bytes) : readYaml(bytes);
 }

@@ -2,6 +2,7 @@
 // Must not know what a parameter does.
 import type { JsonSchema } from '../../gateway/core/schemas.ts';
 import { AdminError } from '../errors.ts';
+import { VERSION_STATES, type VersionState } from '../marketplace/states.ts';
 
 /** Is every query parameter of the admin service, typed; a route takes some of them. */
 export interface Query {
@@ -23,6 +24,9 @@ export interface Query {
   readonly revision?: number;
   readonly since?: string;
   readonly until?: string;
+  readonly category?: string;
+  readonly state?: VersionState;
+  readonly plugin?: string;
 }
 
 /** Names a query parameter. */
@@ -67,6 +71,9 @@ export const QUERY_PARAMETERS: Readonly<Record<QueryName, JsonSchema>> = {
   revision: { ...revision, description: 'Keeps events of this revision.' },
   since: { ...time, description: 'Keeps events at or after this time.' },
   until: { ...time, description: 'Keeps events before this time.' },
+  category: { ...text, description: 'Keeps plugins of this category.' },
+  state: { enum: VERSION_STATES, description: 'Keeps plugins with a version in this state.' },
+  plugin: { ...text, description: 'Keeps this plugin only: `namespace/name`.' },
 };
 
 /**

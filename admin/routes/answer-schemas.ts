@@ -45,7 +45,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   Liveness: object({ status: { const: 'live' } }),
   OpenApi: { type: 'object' },
   TokenShown: object(
-    { id: text, name: text, role: { enum: ['owner', 'editor', 'viewer'] }, createdAt: time },
+    { id: text, name: text, role: { enum: ['owner', 'editor', 'viewer', 'publisher', 'reviewer'] }, createdAt: time },
     { lastUsedAt: { type: ['string', 'null'] }, token: { ...text, description: 'Only in the answer that makes it.' } },
   ),
   Plugin: object({

@@ -16,9 +16,13 @@ import type { RouteSpec } from '../call.ts';
 import { QUERY_PARAMETERS } from '../middleware/query.ts';
 import { ANSWER_SCHEMAS } from './answer-schemas.ts';
 import { EXPLAIN_SCHEMA } from './explain-schema.ts';
+import { MARKETPLACE_ANSWERS } from './marketplace/answers.ts';
+import { MARKETPLACE_BODIES } from './marketplace/schemas.ts';
 
 const MEDIA_TYPES = {
   json: ['application/json'],
+  package: ['application/json'],
+  bundle: ['application/json'],
   'merge-patch': ['application/merge-patch+json', 'application/json'],
   config: ['application/json', 'application/yaml'],
 } as const;
@@ -77,7 +81,8 @@ const LISTED: Readonly<Record<string, string>> = { TokenShown: 'Token', AuditEve
 
 /** Lists what OpenAPI calls component schemas. */
 function buildSchemas(): Readonly<Record<string, JsonSchema>> {
-  const listed = [...Object.keys(ENTITIES), 'TokenShown', 'Plugin', 'Revision', 'Node', 'AuditEvent'];
+  const answered = ['TokenShown', 'Plugin', 'Revision', 'Node', 'AuditEvent', 'Publisher', 'MarketplacePlugin'];
+  const listed = [...Object.keys(ENTITIES), ...answered];
   const lists = listed.map((name) => [
     `${LISTED[name] ?? name}List`,
     {
@@ -93,6 +98,8 @@ function buildSchemas(): Readonly<Record<string, JsonSchema>> {
     ...Object.fromEntries(lists),
     PluginManifest: relocate(MANIFEST_SCHEMA, 'PluginManifest'),
     ...ANSWER_SCHEMAS,
+    ...MARKETPLACE_ANSWERS,
+    ...MARKETPLACE_BODIES,
     Token: TOKEN_SCHEMA,
     ExplainRequest: EXPLAIN_SCHEMA,
     Config: {
@@ -184,11 +191,12 @@ function listConditions({ method, query = [] }: RouteSpec): readonly unknown[] {
 }
 
 function describeAnswers(route: RouteSpec): Readonly<Record<string, unknown>> {
-  const { method, path, body, gives, query = [], status = 200 } = route;
+  const { method, path, body, gives, givesBytes, query = [], status = 200 } = route;
   const isYamlToo = path === '/v1/config' && method === 'GET';
   const types = isYamlToo ? MEDIA_TYPES.config : MEDIA_TYPES.json;
   const contentOf = (name: string): unknown => Object.fromEntries(types.map((type) => [type, { schema: refTo(name) }]));
-  const content = gives === undefined || status === 204 ? {} : { content: contentOf(gives) };
+  const bytes = givesBytes && { content: { [givesBytes]: { schema: { type: 'string', format: 'binary' } } } };
+  const content = bytes ?? (gives === undefined || status === 204 ? {} : { content: contentOf(gives) });
   const isUpsert = method === 'PUT' && body === 'json';
   const isPreviewed = query.includes('dryRun') && status !== 200;
   return {

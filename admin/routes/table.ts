@@ -5,6 +5,9 @@ import { API_ROUTE_ROUTES } from './api-routes.ts';
 import { BINDING_ROUTES } from './bindings.ts';
 import { CONFIG_ROUTES } from './config.ts';
 import { API_ROUTES, CERTIFICATE_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
+import { MARKETPLACE_INDEX_ROUTES } from './marketplace/index.ts';
+import { MARKETPLACE_PLUGIN_ROUTES } from './marketplace/plugins.ts';
+import { PUBLISHER_ROUTES } from './marketplace/publishers.ts';
 import { buildOpenApi } from './openapi.ts';
 import { OPERATION_ROUTES } from './operations.ts';
 import { REVISION_ROUTES } from './revisions.ts';
@@ -31,10 +34,13 @@ export const ROUTES: readonly RouteSpec[] = [
   ...REVISION_ROUTES,
   ...CONFIG_ROUTES,
   ...TOKEN_ROUTES,
+  ...PUBLISHER_ROUTES,
+  ...MARKETPLACE_PLUGIN_ROUTES,
+  ...MARKETPLACE_INDEX_ROUTES,
   {
     method: 'GET',
     path: '/v1/openapi.json',
-    role: 'viewer',
+    role: 'any',
     summary: 'Describe this interface in OpenAPI 3.1',
     gives: 'OpenApi',
     handle: async (call) => ({ body: buildOpenApi(ROUTES, call.services.version) }),

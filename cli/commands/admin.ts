@@ -1,6 +1,7 @@
 // `sallyport admin`: the admin service alone.
 // Must not start a database or a gateway.
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, AdminOptions } from '../../admin/main.ts';
 import type { Log } from '../../gateway/ops/log.ts';
@@ -100,6 +101,7 @@ async function readOptions(
     listen: settings.adminListen,
     databaseUrl,
     pluginDirs: [BUILT_IN_PLUGINS, ...settings.pluginDirs],
+    marketplaceDir: join(settings.dataDir, 'marketplace'),
     secretKey: await readSecretKey(settings),
     bootstrapToken: settings.adminToken ?? token?.value ?? '',
     log,

@@ -1,7 +1,7 @@
 // Who may call what: every route of the table, with every kind of token; and what keeps browsers out.
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
-import { ROLE_RANK, type Role } from '../../admin/call.ts';
+import { type Access, ROLE_ACCESS, type Role } from '../../admin/call.ts';
 import { ROUTES } from '../../admin/routes/table.ts';
 import { runSql } from '../support/database.ts';
 import { OWNER_TOKEN, startTestAdmin, type TestAdmin } from './support.ts';
@@ -14,7 +14,7 @@ describe('admin access', () => {
 
   before(async () => {
     admin = await startTestAdmin();
-    for (const role of ['viewer', 'editor'] as const) {
+    for (const role of ['viewer', 'editor', 'publisher', 'reviewer'] as const) {
       const made = await admin.expect(201, 'POST', '/v1/tokens', { body: { name: `a-${role}`, role } });
       tokens.set(role, String(made.body['token']));
     }
@@ -33,15 +33,15 @@ describe('admin access', () => {
           const route = ROUTES.find((one) => one.path === path && one.method === (method === 'HEAD' ? 'GET' : method));
           // Whatever gets past the role is stopped here: there is no such parameter.
           const { status, headers } = await admin.call(method, `${concrete}?past=role`, { token });
-          const rank = who === 'nobody' ? 0 : ROLE_RANK[who as Role];
+          const access = who === 'nobody' ? [] : ROLE_ACCESS[who as Role];
           const expected =
-            rank === 0
+            access.length === 0
               ? 401
               : route === undefined
                 ? method === 'OPTIONS'
                   ? 200
                   : 405
-                : rank < ROLE_RANK[route.role as Role]
+                : !access.includes(route.role as Access)
                   ? 403
                   : 400;
           assert.equal(status, expected, `${who} ${method} ${path}`);

@@ -51,6 +51,26 @@ const SEEDS: Readonly<Record<string, { readonly path: string; readonly body: obj
       order: 1,
     },
   },
+  publishers: {
+    path: '/v1/marketplace/publishers',
+    body: { namespace: 'fuzz', title: 'Fuzz', level: 1, keys: ['key'] },
+  },
+  publications: {
+    path: '/v1/marketplace/plugins',
+    body: {
+      package: 'H4sIAAAAAAAC/w==',
+      envelope: { payloadType: 't', payload: 'e30=', signatures: [{ keyid: 'a', sig: 'AAAA' }] },
+    },
+  },
+  bundles: {
+    path: '/v1/marketplace/bundle',
+    body: {
+      bundle: {
+        contents: { payloadType: 't', payload: 'e30=', signatures: [{ keyid: 'a', sig: 'AAAA' }] },
+        packages: [{ sha256: 'a'.repeat(64), bytes: 'AAAA' }],
+      },
+    },
+  },
   tokens: { path: '/v1/tokens', body: { name: 'fuzz', role: 'viewer' } },
   explain: { path: '/v1/explain', body: { method: 'GET', host: 'h', path: '/', headers: { a: 'b' } } },
   config: {
@@ -179,7 +199,8 @@ describe('admin under hostile bodies', () => {
         admin.call('GET', '/livez'),
       ]);
       assertRefused(reply, `${route.method} ${path}`);
-      assert.equal(reply.status, route.body === 'config' ? 422 : 413);
+      const isTaken = route.body === 'config' || route.body === 'bundle';
+      assert.equal(reply.status, isTaken ? 422 : 413);
       assert.equal(probe.status, 200);
     }
     assert.equal(await admin.revision(), revision);

@@ -53,6 +53,17 @@ const EXAMPLES: readonly Example[] = [
   ['GET', '/v1/revisions/{number}', '/v1/revisions/2'],
   ['GET', '/v1/revisions/{number}/diff', '/v1/revisions/2/diff'],
   ['POST', '/v1/revisions/{number}/rollback', '/v1/revisions/2/rollback'],
+  ['POST', '/v1/marketplace/publishers', '/v1/marketplace/publishers', { namespace: 'described' }],
+  ['GET', '/v1/marketplace/publishers', '/v1/marketplace/publishers'],
+  [
+    'PATCH',
+    '/v1/marketplace/publishers/{namespace}',
+    '/v1/marketplace/publishers/described',
+    { title: 'Described', level: 2 },
+  ],
+  ['GET', '/v1/marketplace/plugins', '/v1/marketplace/plugins'],
+  ['GET', '/v1/marketplace/index', '/v1/marketplace/index'],
+  ['GET', '/v1/marketplace/bundle', '/v1/marketplace/bundle'],
   ['DELETE', '/v1/tokens/{token}', '/v1/tokens/reader?dryRun=true'],
   ['GET', '/v1/apis/{api}', '/v1/apis/nowhere'],
 ];

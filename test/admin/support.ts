@@ -1,6 +1,9 @@
 // Starts an admin service over a database of its own, and calls it over real HTTP.
 // Must not be imported outside tests of the admin.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Admin, startAdmin } from '../../admin/main.ts';
 import type { Logger } from '../../gateway/core/plugin.ts';
 import { BUILT_IN_PLUGINS } from '../../gateway/loader.ts';
@@ -43,13 +46,20 @@ export interface TestAdmin {
 
 /** Starts an admin service; with `database` a further one beside another. */
 export async function startTestAdmin(
-  options: { readonly database?: TestDatabase; readonly databaseUrl?: string; readonly log?: Logger } = {},
+  options: {
+    readonly database?: TestDatabase;
+    readonly databaseUrl?: string;
+    readonly marketplaceDir?: string;
+    readonly log?: Logger;
+  } = {},
 ): Promise<TestAdmin> {
   const database = options.database ?? (await createDatabase());
+  const marketplaceDir = options.marketplaceDir ?? (await mkdtemp(join(tmpdir(), 'sallyport-market-')));
   const admin: Admin = await startAdmin({
     listen: { host: '127.0.0.1', port: 0 },
     databaseUrl: options.databaseUrl ?? database.url,
     pluginDirs: [BUILT_IN_PLUGINS],
+    marketplaceDir,
     secretKey: SECRET_KEY,
     bootstrapToken: OWNER_TOKEN,
     log: options.log ?? silentLog,
@@ -74,6 +84,7 @@ export async function startTestAdmin(
     async close() {
       await admin.close();
       if (options.database === undefined) await database.drop();
+      if (options.marketplaceDir === undefined) await rm(marketplaceDir, { recursive: true, force: true });
     },
   };
 }

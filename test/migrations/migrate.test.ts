@@ -24,6 +24,7 @@ describe('migrations', () => {
       '20261122T0003_create_certificates',
       '20261122T0004_speak_http2_to_targets',
       '20261122T0005_bound_exchanges',
+      '20261122T0006_create_marketplace',
       '20261122T0007_create_installs',
     ]);
     assert.deepEqual(second, []);

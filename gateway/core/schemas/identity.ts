@@ -91,6 +91,9 @@ export const TOKEN_SCHEMA: JsonSchema = {
   required: ['name', 'role'],
   properties: {
     name,
-    role: { enum: ['owner', 'editor', 'viewer'], description: 'owner: all; editor: configuration; viewer: reads.' },
+    role: {
+      enum: ['owner', 'editor', 'viewer', 'publisher', 'reviewer'],
+      description: 'owner: all; editor: configuration; viewer: reads; publisher and reviewer: the marketplace alone.',
+    },
   },
 };

@@ -1,0 +1,90 @@
+// A marketplace with a publisher, a reviewer and a reader, over a real admin service.
+// Must not be imported outside tests of the marketplace.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from '../../../gateway/core/plugin.ts';
+import type { Envelope } from '../../../gateway/package/dsse.ts';
+import { generateKeys, type KeyPair, readPublicKeys, toKeyEntry } from '../../../gateway/package/keys.ts';
+import { openPackage } from '../../../gateway/package/package.ts';
+import { openIndex, openRoot, type TrustedIndex } from '../../../gateway/package/trust.ts';
+import { type PackageParts, samplePackage, signPackage } from '../../support/packages.ts';
+import { type Reply, startTestAdmin, type TestAdmin } from '../support.ts';
+
+/** Where plugins are published. */
+export const PLUGINS = '/v1/marketplace/plugins';
+
+/** Is a marketplace to test with; the namespace `acme` belongs to the token `acme-ci`. */
+export interface TestMarket {
+  readonly admin: TestAdmin;
+  /** Folder of its keys. */
+  readonly folder: string;
+  readonly keys: KeyPair;
+  /** Tokens by role. */
+  readonly tokens: Readonly<Record<'publisher' | 'reviewer' | 'viewer' | 'editor', string>>;
+  /** Publishes as the publisher; by `status` 201 unless said otherwise. */
+  publish(parts?: PackageParts, status?: number): Promise<Reply>;
+  /** Publishes and approves. */
+  approve(version: string, parts?: PackageParts): Promise<Reply>;
+  /** Opens the newest index as a gateway does that pins this marketplace's root. */
+  openIndex(): Promise<TrustedIndex>;
+  close(): Promise<void>;
+}
+
+/** Is the body of a publication. */
+export function publication(bytes: Buffer, ...keys: readonly KeyPair[]): { package: string; envelope: Envelope } {
+  return { package: bytes.toString('base64'), envelope: signPackage(openPackage(bytes), ...keys) };
+}
+
+/** Changes only the version of the sample. */
+export function ofVersion(version: string, parts: PackageParts = {}): PackageParts {
+  return { ...parts, manifest: { ...parts.manifest, version } };
+}
+
+/** Starts a marketplace. */
+export async function startTestMarket(options: { readonly log?: Logger } = {}): Promise<TestMarket> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-market-'));
+  const admin = await startTestAdmin({ ...options, marketplaceDir: folder });
+  const makeToken = async (name: string, role: string): Promise<string> => {
+    const made = await admin.expect(201, 'POST', '/v1/tokens', { body: { name, role } });
+    return String(made.body['token']);
+  };
+  const tokens = {
+    publisher: await makeToken('acme-ci', 'publisher'),
+    reviewer: await makeToken('reviewer', 'reviewer'),
+    viewer: await makeToken('viewer', 'viewer'),
+    editor: await makeToken('editor', 'editor'),
+  };
+  const keys = generateKeys();
+  const body = { namespace: 'acme', title: 'Acme', keys: [toKeyEntry(keys.publicKey).publicKey] };
+  await admin.expect(201, 'POST', '/v1/marketplace/publishers', { body, token: tokens.publisher });
+  const publish: TestMarket['publish'] = (parts, status = 201) =>
+    admin.expect(status, 'POST', PLUGINS, {
+      body: publication(samplePackage(parts), keys),
+      token: tokens.publisher,
+    });
+  return {
+    admin,
+    folder,
+    keys,
+    tokens,
+    publish,
+    async approve(version, parts) {
+      await publish(ofVersion(version, parts));
+      return await admin.expect(200, 'POST', `${PLUGINS}/acme/hello/versions/${version}/review`, {
+        body: { decision: 'approve' },
+        token: tokens.reviewer,
+      });
+    },
+    async openIndex() {
+      const { body: shown } = await admin.expect(200, 'GET', '/v1/marketplace/index');
+      const pinned = readPublicKeys(await readFile(join(folder, 'root.pub'), 'utf8'));
+      const root = openRoot(shown['root'] as Envelope, pinned);
+      return openIndex(shown['index'] as Envelope, root, { minVersion: 1, nowMs: Date.now() }).index;
+    },
+    async close() {
+      await admin.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
