@@ -8,7 +8,10 @@ import { exportCommand } from './commands/export.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { pluginDevCommand } from './commands/plugin/dev.ts';
+import { pluginKeygenCommand } from './commands/plugin/keygen.ts';
 import { pluginNewCommand } from './commands/plugin/new.ts';
+import { pluginPackCommand } from './commands/plugin/pack.ts';
+import { pluginSignCommand } from './commands/plugin/sign.ts';
 import { pluginTestCommand } from './commands/plugin/test.ts';
 import { startCommand } from './commands/start.ts';
 
@@ -24,4 +27,7 @@ export const COMMANDS: readonly Command[] = [
   pluginNewCommand,
   pluginDevCommand,
   pluginTestCommand,
+  pluginPackCommand,
+  pluginKeygenCommand,
+  pluginSignCommand,
 ];

@@ -28,6 +28,7 @@ export interface Settings {
   readonly secretKey: string | undefined;
   readonly adminToken: string | undefined;
   readonly adminUrl: string;
+  readonly keyPassphrase: string | undefined;
   readonly adminHosts: readonly string[];
   readonly nodeName: string;
   readonly workers: number;
@@ -80,6 +81,14 @@ function listSetting(
   return { name, defaultText: '', ...words, parse, fallback: EMPTY_LIST };
 }
 
+function secretSetting(
+  name: string,
+  parse: (text: string) => string,
+  words: { readonly description: string; readonly example: string },
+): SettingSpec<string | undefined> {
+  return { name, defaultText: '', ...words, isSecret: true, parse, fallback: NOT_SET };
+}
+
 interface NumberBounds {
   readonly from: number;
   readonly to: number;
@@ -124,43 +133,33 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
     parse: (text) => resolve(text),
     fallback: () => resolve('.sallyport'),
   },
-  databaseUrl: {
-    name: 'DATABASE_URL',
-    defaultText: '',
+  databaseUrl: secretSetting('DATABASE_URL', urlWithScheme('postgres', 'postgresql'), {
     description: 'Postgres 14 or newer. Not set: `sallyport start` runs an embedded one in the data directory.',
     example: 'postgres://user:password@host:5432/sallyport',
-    isSecret: true,
-    parse: urlWithScheme('postgres', 'postgresql'),
-    fallback: NOT_SET,
-  },
-  secretKey: {
-    name: 'SALLYPORT_SECRET_KEY',
-    defaultText: '',
+  }),
+  secretKey: secretSetting('SALLYPORT_SECRET_KEY', parseKey, {
     description:
       'Key that seals stored secrets: 32 bytes, hex or base64url. Not set: made once and kept in the data directory. ' +
       'Processes with data directories of their own must share it.',
     example: '$(openssl rand -hex 32)',
-    isSecret: true,
-    parse: parseKey,
-    fallback: NOT_SET,
-  },
-  adminToken: {
-    name: 'SALLYPORT_ADMIN_TOKEN',
-    defaultText: '',
+  }),
+  adminToken: secretSetting('SALLYPORT_ADMIN_TOKEN', parseToken, {
     description: 'Owner token of the admin REST. Not set: made at the first start and kept in the data directory.',
     example: '$(openssl rand -hex 24)',
-    isSecret: true,
-    parse: parseToken,
-    fallback: NOT_SET,
-  },
+  }),
   adminUrl: {
     name: 'SALLYPORT_ADMIN_URL',
     defaultText: 'http://127.0.0.1:8001',
-    description: 'Where `apply` and `export` find the admin service.',
+    description: 'Where commands find the admin service.',
     example: 'https://admin.example.com',
     parse: urlWithScheme('http', 'https'),
     fallback: () => 'http://127.0.0.1:8001',
   },
+  keyPassphrase: secretSetting('SALLYPORT_KEY_PASSPHRASE', (text) => text, {
+    description:
+      "Passphrase of a publisher's key, for `plugin keygen` and `plugin sign`. Not set: asked for at the terminal.",
+    example: '$(openssl rand -base64 24)',
+  }),
   adminHosts: listSetting('SALLYPORT_ADMIN_HOSTS', parseHosts, {
     description: 'Host names, parted by commas, by which the admin service may be called besides its own address.',
     example: 'admin.example.com',
@@ -228,24 +227,14 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
     'How long an idle client connection is kept, in milliseconds. Keep it above that of a load balancer in front.',
     { from: 0, to: 3_600_000, fallback: 65_000 },
   ),
-  redisUrl: {
-    name: 'SALLYPORT_REDIS_URL',
-    defaultText: '',
+  redisUrl: secretSetting('SALLYPORT_REDIS_URL', urlWithScheme('redis', 'rediss'), {
     description: 'Redis for limits that all nodes share.',
     example: 'redis://redis:6379',
-    isSecret: true,
-    parse: urlWithScheme('redis', 'rediss'),
-    fallback: NOT_SET,
-  },
-  natsUrl: {
-    name: 'SALLYPORT_NATS_URL',
-    defaultText: '',
+  }),
+  natsUrl: secretSetting('SALLYPORT_NATS_URL', urlWithScheme('nats', 'tls'), {
     description: 'NATS for logs that leave the node. This version does not use it.',
     example: 'nats://nats:4222',
-    isSecret: true,
-    parse: urlWithScheme('nats', 'tls'),
-    fallback: NOT_SET,
-  },
+  }),
 };
 
 /** Matches what Kubernetes puts into the environment beside a service that is called sallyport. */

@@ -4,6 +4,7 @@ import type { JsonSchema } from '../../gateway/core/schemas.ts';
 
 /** Deeper than the marketplace lets a schema nest; a reference to itself ends here too. */
 const MAX_DEPTH = 10;
+const MAX_UNION_LENGTH = 80;
 const HEAD = '// Made from config.schema.json by `sallyport plugin`: change that file, and this one follows.\n';
 
 /** Writes a module that exports `Config`: what a hook gets, with the defaults filled in. */
@@ -31,14 +32,20 @@ function writeType(writer: Writer, schema: unknown, indent: string, depth: numbe
   const ref = schema['$ref'];
   if (typeof ref === 'string') return writeType(writer, findReferred(writer.root, ref), indent, depth + 1);
   if (schema['const'] !== undefined) return writeLiteral(schema['const']);
-  if (Array.isArray(schema['enum'])) return schema['enum'].map(writeLiteral).join(' | ') || 'never';
+  if (Array.isArray(schema['enum'])) return joinTypes(schema['enum'].map(writeLiteral), indent);
   const union = schema['oneOf'] ?? schema['anyOf'];
   // Branches that only say which properties go together are no types of their own.
   if (Array.isArray(union) && schema['properties'] === undefined) {
-    return joinTypes(union.map((branch) => writeType(writer, branch, indent, depth + 1)));
+    return joinTypes(
+      union.map((branch) => writeType(writer, branch, indent, depth + 1)),
+      indent,
+    );
   }
   const types = [schema['type'] ?? guessType(schema)].flat();
-  return joinTypes(types.map((type) => writeOne(writer, { schema, type, indent, depth })));
+  return joinTypes(
+    types.map((type) => writeOne(writer, { schema, type, indent, depth })),
+    indent,
+  );
 }
 
 interface Typed {
@@ -80,7 +87,8 @@ function writeObject(writer: Writer, schema: JsonSchema, indent: string, depth: 
     const isThere = required.includes(name) || value['default'] !== undefined;
     const key = /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
     const type = writeType(writer, value, inner, depth + 1);
-    return `${describe(value['description'], inner)}${inner}readonly ${key}${isThere ? '' : '?'}: ${type};\n`;
+    const colon = type.startsWith('\n') ? ':' : ': ';
+    return `${describe(value['description'], inner)}${inner}readonly ${key}${isThere ? '' : '?'}${colon}${type};\n`;
   });
   return `{\n${lines.join('')}${indent}}`;
 }
@@ -106,12 +114,19 @@ function writeLiteral(value: unknown): string {
   return `'${JSON.stringify(value).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-function joinTypes(types: readonly string[]): string {
-  return [...new Set(types)].join(' | ') || 'unknown';
+/** Writes a union: on one line, or a line for each when that would be long. */
+function joinTypes(types: readonly string[], indent: string): string {
+  const each = [...new Set(types)];
+  const line = each.join(' | ') || 'unknown';
+  return line.length <= MAX_UNION_LENGTH || line.includes('\n')
+    ? line
+    : each.map((one) => `\n${indent}  | ${one}`).join('');
 }
 
+/** Puts a union or a list in brackets, to stand before `[]`. */
 function wrapUnion(type: string): string {
-  return type.includes(' | ') || type.startsWith('readonly ') ? `(${type})` : type;
+  const isOne = type.startsWith('{') || !type.includes(' | ');
+  return isOne && !type.startsWith('readonly ') ? type : `(${type})`;
 }
 
 function describe(description: unknown, indent: string): string {

@@ -1,53 +1,81 @@
 // Puts this Sallyport within reach of a plugin's project: types for editors, and the command for its scripts.
 // Must not touch what is there already.
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readVersion } from '../version.ts';
+
+/**
+ * Names the folder of a small package that points at this Sallyport. A project lists it among its workspaces, so that npm
+ * keeps the link to it; a link to this Sallyport itself would let npm change what is installed here.
+ */
+export const CONTRACT_FOLDER = '.sallyport/contract';
 
 /** Only for development of Sallyport itself, so an installed one may not have them. */
 const TYPE_TOOLS = ['typescript', '@types/node'];
 
 /**
- * Makes `sallyport/plugin`, `sallyport/testing` and the command `sallyport` resolve in a project, without a registry: by
- * links in its node_modules. Run again by every command of a project, since npm removes what it did not install.
+ * Makes `sallyport/plugin`, `sallyport/testing` and the command `sallyport` resolve in a project, without a registry. Every
+ * command of a project does so again: this Sallyport may have moved, and npm removes what it did not install.
  */
 export async function linkContract(folder: string): Promise<void> {
-  const here = createRequire(import.meta.url);
-  const packageFolder = dirname(here.resolve('sallyport/package.json'));
-  if (!canResolve(folder, 'sallyport/package.json')) {
-    await linkFolder(packageFolder, join(folder, 'node_modules', 'sallyport'));
-    await writeCommand(folder);
+  const contract = join(await realpath(folder), CONTRACT_FOLDER);
+  const found = findPackage(folder, 'sallyport');
+  if (found === undefined || found === contract) {
+    await writeContract(contract);
+    await link(contract, join(folder, 'node_modules', 'sallyport'));
+    await link(join(contract, 'sallyport'), join(folder, 'node_modules', '.bin', 'sallyport'));
   }
+  const here = dirname(fileURLToPath(import.meta.url));
   for (const name of TYPE_TOOLS) {
-    const path = `${name}/package.json`;
-    if (canResolve(folder, path) || !canResolve(packageFolder, path)) continue;
-    await linkFolder(dirname(here.resolve(path)), join(folder, 'node_modules', name));
+    const tool = findPackage(here, name);
+    if (tool !== undefined && findPackage(folder, name) === undefined) {
+      await link(tool, join(folder, 'node_modules', name));
+    }
   }
 }
 
-function canResolve(folder: string, name: string): boolean {
+function findPackage(folder: string, name: string): string | undefined {
   try {
-    createRequire(join(folder, 'package.json')).resolve(name);
-    return true;
+    return dirname(createRequire(join(folder, 'package.json')).resolve(`${name}/package.json`));
   } catch {
-    return false;
+    return undefined;
   }
 }
 
-async function linkFolder(target: string, path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  // A junction needs no rights on Windows; elsewhere the type means nothing.
-  if (!existsSync(path)) await symlink(target, path, 'junction');
+async function writeContract(folder: string): Promise<void> {
+  const modules = {
+    plugin: new URL('../../gateway/core/plugin.js', import.meta.url),
+    testing: new URL('../../gateway/testing.js', import.meta.url),
+  };
+  await mkdir(folder, { recursive: true });
+  for (const [name, url] of Object.entries(modules)) {
+    await writeFile(join(folder, `${name}.js`), `export * from ${JSON.stringify(url.href)};\n`);
+    await writeFile(join(folder, `${name}.d.ts`), `export * from ${JSON.stringify(fileURLToPath(url))};\n`);
+  }
+  const main = fileURLToPath(new URL('../main.js', import.meta.url));
+  const script = `#!/bin/sh\nexec node '${main.replaceAll("'", "'\\''")}' "$@"\n`;
+  await writeFile(join(folder, 'sallyport'), script, { mode: 0o755 });
+  const names = ['plugin', 'testing'];
+  const exports = names.map((name) => [`./${name}`, { types: `./${name}.d.ts`, default: `./${name}.js` }]);
+  const manifest = {
+    name: 'sallyport',
+    version: readVersion(),
+    private: true,
+    type: 'module',
+    bin: { sallyport: './sallyport' },
+    exports: { ...Object.fromEntries(exports), './package.json': './package.json' },
+  };
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-// A link to main.js would not do: what tsc writes is not executable.
-async function writeCommand(folder: string): Promise<void> {
-  const path = join(folder, 'node_modules', '.bin', 'sallyport');
+async function link(target: string, path: string): Promise<void> {
   if (existsSync(path)) return;
-  const main = fileURLToPath(new URL('../main.js', import.meta.url));
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `#!/bin/sh\nexec node '${main.replaceAll("'", "'\\''")}' "$@"\n`);
-  await chmod(path, 0o755);
+  // One that leads nowhere any more, because its target moved.
+  await rm(path, { force: true });
+  // On Windows a junction needs no rights; elsewhere the type means nothing.
+  await symlink(target, path, 'junction');
 }

@@ -2,6 +2,7 @@
 // Must not write to disk.
 import { CONTRACT_VERSION } from '../../gateway/core/plugin.ts';
 import { writeConfigTypes } from './config-types.ts';
+import { CONTRACT_FOLDER } from './contract-link.ts';
 import { CONFIG_TYPES } from './project.ts';
 
 /** Names a new plugin. */
@@ -60,6 +61,7 @@ function packageOf({ namespace, name }: PluginName): unknown {
       test: 'sallyport plugin test',
       pack: 'sallyport plugin pack',
     },
+    workspaces: [CONTRACT_FOLDER],
   };
 }
 
@@ -104,7 +106,7 @@ function manifestOf({ namespace, name }: PluginName): unknown {
     hooks: ['onResponse'],
     scopes: ['global', 'api', 'route', 'consumer', 'group'],
     failPolicy: 'open',
-    permissions: { response: { headers: 'write' } },
+    permissions: { response: { headers: { write: [`x-${name}`] } }, consumers: 'read' },
     engines: { gateway: `^${CONTRACT_VERSION.split('.').slice(0, 2).join('.')}.0` },
   };
 }

@@ -31,6 +31,7 @@ export async function checkTypes(folder: string, environment: Environment): Prom
     return { ok: true, summary: 'not checked: TypeScript is not installed here (npm install)', details: '' };
   }
   const projects = ['tsconfig.json', 'test/tsconfig.json'].filter((path) => existsSync(join(folder, path)));
+  if (projects.length === 0) return { ok: true, summary: 'not checked: there is no tsconfig.json', details: '' };
   const outputs: string[] = [];
   for (const path of projects) {
     const { code, output } = await runNode([compiler.path, '--noEmit', '--project', path], folder, environment);
