@@ -40,7 +40,7 @@ export function hideTokens({ request }: Exchange, config: Config): void {
 
 /** Gives the token of a header, or undefined when the header holds something else. @see RFC 6750 section 2.1 */
 function readHeader(name: string, value: string): string | undefined {
-  if (/^bearer /i.test(value)) return value.slice('bearer '.length).trim();
+  if (/^bearer /i.test(value)) return trimBlanks(value.slice('bearer '.length));
   return name.toLowerCase() === 'authorization' ? undefined : value;
 }
 
@@ -56,5 +56,18 @@ function hideCookies(headers: HeaderFields, names: readonly string[]): void {
 function readCookie(pair: string): { name: string; value: string } {
   const border = pair.indexOf('=');
   if (border === -1) return { name: '', value: pair };
-  return { name: pair.slice(0, border).trim(), value: pair.slice(border + 1).trim() };
+  return { name: trimBlanks(pair.slice(0, border)), value: trimBlanks(pair.slice(border + 1)) };
+}
+
+/** Takes off what HTTP takes for blanks: `trim` would take off a dozen characters more, which others take for part of a token. */
+function trimBlanks(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }

@@ -232,6 +232,37 @@ describe('admin under hostile bodies', () => {
     assert.equal(await admin.revision(), revision);
   });
 
+  it('refuses line ends, and characters that become one as bytes, in everything that goes onto the wire', async () => {
+    const upstream = 'http://127.0.0.1:9000';
+    const route = { paths: ['/'] };
+
+    for (const end of ['\r\nX-Evil: 1', '\n', '\r', '\0', '\u010a', '\u560d']) {
+      const bodies: readonly (readonly [string, object])[] = [
+        ['/v1/apis', { name: 'x', upstream: `${upstream}/a${end}` }],
+        // Of other letters a URL makes Punycode.
+        ['/v1/apis', { name: 'x', upstream: `http://h${end < '\u0080' ? end : '\n'}/` }],
+        ['/v1/apis', { name: `x${end}`, upstream }],
+        ['/v1/apis', { name: 'x', upstream, routes: [{ ...route, hosts: [`h${end}.example`] }] }],
+        ['/v1/apis', { name: 'x', upstream, routes: [{ ...route, methods: [`GET${end}`] }] }],
+        ['/v1/upstreams', { name: 'x', targets: [{ host: `h${end}`, port: 80 }] }],
+        ['/v1/upstreams', { name: 'x', protocol: 'https', targets: [], tls: { serverName: `h${end}` } }],
+        [
+          '/v1/upstreams',
+          { name: 'x', targets: [], healthChecks: { active: { path: `/${end}`, intervalMs: 1_000, timeoutMs: 500 } } },
+        ],
+        ['/v1/bindings', { plugin: 'cors', config: { origins: [`http://h${end}`] } }],
+        ['/v1/bindings', { plugin: 'correlation-id', config: { headerName: `x${end}` } }],
+        ['/v1/bindings', { plugin: 'request-transformer', config: { add: { headers: { 'x-a': `a${end}` } } } }],
+        ['/v1/bindings', { plugin: 'request-transformer', config: { add: { headers: { [`x${end}`]: 'a' } } } }],
+      ];
+      for (const [path, body] of bodies) {
+        assertRefused(await admin.call('POST', path, { body }), `${path} ${JSON.stringify(body)}`);
+      }
+    }
+
+    assert.equal(await admin.revision(), revision);
+  });
+
   it('takes hostile names in paths, cursors and filters for what they are', async () => {
     const names = [
       '__proto__',

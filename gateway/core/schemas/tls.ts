@@ -82,7 +82,7 @@ export const upstreamTls: JsonSchema = {
   description: 'TLS toward the targets.',
   properties: {
     verify: { type: 'boolean', default: true, description: 'Verifies the certificate.' },
-    serverName: { type: 'string', maxLength: 253, description: 'Server name to send and verify.' },
+    serverName: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,253}$', description: 'Server name to send and verify.' },
     ca: bundle('PEM: the only certificates that targets are verified by; the usual authorities when absent.'),
     clientCertificate: {
       type: 'object',

@@ -16,6 +16,9 @@ import {
 } from './shared.ts';
 import { clientCertificatePolicy, upstreamTls } from './tls.ts';
 
+// It is written into a request as it is: what would end the line there, or is no character of a target, must not be in it.
+const HEALTH_PATH_PATTERN = '^/[!"$-~]*$';
+
 const timeoutProperties: Readonly<Record<string, JsonSchema>> = {
   connectMs: milliseconds('Opening the connection, TLS included.', 5_000),
   responseMs: milliseconds('From the request sent to the response head.', 60_000),
@@ -106,7 +109,13 @@ const healthChecks: JsonSchema = {
       additionalProperties: false,
       description: 'Asks every target on a schedule. Absent = off.',
       properties: {
-        path: { type: 'string', pattern: '^/', maxLength: 1024, default: '/', description: 'Path to GET.' },
+        path: {
+          type: 'string',
+          pattern: HEALTH_PATH_PATTERN,
+          maxLength: 1024,
+          default: '/',
+          description: 'Path to GET.',
+        },
         intervalMs: milliseconds('Time between two questions.', 5_000),
         timeoutMs: milliseconds('Longest wait for an answer.', 1_000),
         healthyStatuses: {
