@@ -12,7 +12,7 @@ import { checkPackage } from './checks/package.ts';
 import { checkStanding } from './checks/standing.ts';
 import { readTrustedRoot, requireIndexKey } from './make-index.ts';
 import { compareVersions } from './semver.ts';
-import { keepSignatures } from './signatures.ts';
+import { keepSignatures, listPublisherKeys } from './signatures.ts';
 import { decodeBase64, openSubmission, refuse, type Submission } from './submission.ts';
 import { type MarketplaceWrite, writeMarketplace } from './write.ts';
 
@@ -66,14 +66,14 @@ async function keep(
   const publisher = requireNamespace(call.actor, namespace, found);
   const existing = await findVersion(transaction, id, version);
   if (existing !== undefined) return { answer: { status: 200, body: await show(checkSame(existing, sha256), call) } };
-  // Whoever speaks for the platform may have signed too; gateways ask for it before they run code without a sandbox.
-  const { platformKeys } = await readTrustedRoot(transaction, call.services.marketplace.authority);
-  const envelope = keepSignatures(submission.envelope, [...publisher.keys, ...platformKeys]);
+  const root = await readTrustedRoot(transaction, call.services.marketplace.authority);
+  const keys = listPublisherKeys(namespace, publisher.keys, root);
+  const envelope = keepSignatures(submission.envelope, keys);
   if ((await countPending(transaction, namespace)) >= MAX_PENDING) {
     throw new AdminError('CONFLICT', `${MAX_PENDING} versions of ${namespace} wait for a review already.`);
   }
   const before = newestApproved(await listVersions(transaction, id));
-  const standing = { publisher, namespaces: publishers.map((one) => one.namespace), before };
+  const standing = { keys, namespaces: publishers.map((one) => one.namespace), before };
   const all = [...checks, ...checkStanding({ ...submission, envelope }, standing)];
   // What its publisher did not sign is kept for nobody: it would only use up the version.
   if (all.some(({ name, result }) => name === 'signature' && result === 'failed')) {

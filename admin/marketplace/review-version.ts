@@ -19,8 +19,9 @@ import { isOwn, isVisible, viewerOf } from './access.ts';
 import type { Check } from './checks/check.ts';
 import { checkPackage } from './checks/package.ts';
 import { checkStanding } from './checks/standing.ts';
-import { makeIndex, requireIndexKey } from './make-index.ts';
+import { makeIndex, readTrustedRoot, requireIndexKey } from './make-index.ts';
 import { newestApproved, type ShowVersion } from './publish-version.ts';
+import { listPublisherKeys } from './signatures.ts';
 import { findTransition, listTargets, mayTake, type Transition, type VersionState } from './states.ts';
 import { openSubmission, type Submission } from './submission.ts';
 import { type MarketplaceWrite, writeMarketplace } from './write.ts';
@@ -63,7 +64,7 @@ export async function reviewVersion(
     return await writeMarketplace(call, async (transaction) => {
       const version = await getVersion(call, transaction, ref);
       if (!isDeepStrictEqual(version, seen)) throw new AdminError('CONFLICT', 'It changed meanwhile; read it again.');
-      const all = to === 'approved' ? await checkAgain(transaction, submission, checks) : checks;
+      const all = to === 'approved' ? await checkAgain(call, transaction, { submission, checks }) : checks;
       await writeDecision(transaction, version, {
         state: to,
         envelope: to === 'approved' ? addSignature(version.envelope, key) : version.envelope,
@@ -154,16 +155,18 @@ async function readSubmission(call: Call, version: Version): Promise<Submission>
 }
 
 async function checkAgain(
+  call: Call,
   transaction: Knex.Transaction,
-  submission: Submission,
-  checks: readonly Check[],
+  { submission, checks }: { readonly submission: Submission; readonly checks: readonly Check[] },
 ): Promise<readonly Check[]> {
   const publishers = await listPublishers(transaction);
   const publisher = publishers.find(({ namespace }) => namespace === submission.namespace);
   if (publisher === undefined) throw new AdminError('NOT_FOUND', 'Its publisher is gone.');
   const before = newestApproved(await listVersions(transaction, submission.id));
   const namespaces = publishers.map(({ namespace }) => namespace);
-  const all = [...checks, ...checkStanding(submission, { publisher, namespaces, before })];
+  const root = await readTrustedRoot(transaction, call.services.marketplace.authority);
+  const keys = listPublisherKeys(submission.namespace, publisher.keys, root);
+  const all = [...checks, ...checkStanding(submission, { keys, namespaces, before })];
   const bad = all.filter(({ result }) => result === 'failed');
   if (bad.length === 0) return all;
   const listed = bad.map(({ name, detail }) => `${name}: ${detail}`).join(' ');

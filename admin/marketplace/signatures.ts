@@ -1,7 +1,13 @@
-// Which signatures of an envelope are kept.
+// Whose signatures on a package count, and which of an envelope are kept.
 // Must not sign.
 import { type Envelope, verifySignatures } from '../../gateway/package/dsse.ts';
 import { type KeyEntry, readKeyEntries } from '../../gateway/package/keys.ts';
+import type { Root } from '../../gateway/package/trust.ts';
+
+/** Gives the keys that publish in a namespace: its own, but in those of the platform the ones that the root names. */
+export function listPublisherKeys(namespace: string, own: readonly KeyEntry[], root: Root): readonly KeyEntry[] {
+  return root.platformNamespaces.includes(namespace) ? root.platformKeys : own;
+}
 
 /**
  * Keeps the signatures by these keys, one each. Others are worth nothing, and enough of them would leave no room for the

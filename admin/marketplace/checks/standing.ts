@@ -1,9 +1,8 @@
 // The checks that ask what else there is: the namespace's keys, other namespaces, the version approved before.
 // Must not look into the code.
 import { verifySignatures } from '../../../gateway/package/dsse.ts';
-import { readKeyEntries } from '../../../gateway/package/keys.ts';
+import { type KeyEntry, readKeyEntries } from '../../../gateway/package/keys.ts';
 import { comparePermissions } from '../../../gateway/package/permissions.ts';
-import type { Publisher } from '../../store/marketplace/publishers.ts';
 import type { Version } from '../../store/marketplace/versions.ts';
 import type { Submission } from '../submission.ts';
 import { type Check, failed, passed, warned } from './check.ts';
@@ -11,18 +10,19 @@ import { listSimilar } from './similarity.ts';
 
 /** Is what stands around a submission. */
 export interface Standing {
-  readonly publisher: Publisher;
+  /** Those that publish in the namespace. */
+  readonly keys: readonly KeyEntry[];
   readonly namespaces: readonly string[];
   /** The newest version that was approved before. */
   readonly before: Pick<Version, 'version' | 'manifest'> | undefined;
 }
 
 /** Runs the checks. */
-export function checkStanding(submission: Submission, { publisher, namespaces, before }: Standing): readonly Check[] {
+export function checkStanding(submission: Submission, { keys, namespaces, before }: Standing): readonly Check[] {
   return [
     checkNamespace(submission.namespace, namespaces),
     checkPermissions(submission, before),
-    checkSignature(submission, publisher),
+    checkSignature(submission, keys),
   ];
 }
 
@@ -44,7 +44,7 @@ function show(value: unknown): string {
   return value === null || value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
-function checkSignature({ envelope, namespace }: Submission, { keys }: Publisher): Check {
+function checkSignature({ envelope, namespace }: Submission, keys: readonly KeyEntry[]): Check {
   const [keyid] = verifySignatures(envelope, readKeyEntries(keys));
   if (keyid === undefined) return failed('signature', `Not signed by a key of ${namespace}.`);
   return passed('signature', `Signed by the key ${keyid} of ${namespace}.`);

@@ -14,6 +14,7 @@ import { PackageError } from '../../../gateway/package/errors.ts';
 import { readKeyEntries } from '../../../gateway/package/keys.ts';
 import { openIndex, openRoot, type Root, type TrustedIndex } from '../../../gateway/package/trust.ts';
 import { AdminError } from '../../errors.ts';
+import { listPublisherKeys } from '../signatures.ts';
 import { openSubmission, type Submission } from '../submission.ts';
 
 /** Is the payload type of the list of contents. */
@@ -132,8 +133,8 @@ function openVersion(listed: BundledVersion, base64: string | undefined, index: 
   if (!isNamed || opened.sha256 !== listed.sha256) throw refuse(`the package of ${name} is another one`);
   const entry = find(find(index.plugins, id), listed.version);
   if (entry?.sha256 !== opened.sha256) throw refuse(`${name} is not in its index`);
-  const publisher = find(index.publishers, namespace);
-  for (const keys of [index.root.indexKeys, publisher?.keys ?? []]) {
+  const own = find(index.publishers, namespace)?.keys ?? [];
+  for (const keys of [index.root.indexKeys, listPublisherKeys(namespace, own, index.root)]) {
     if (verifySignatures(envelope, readKeyEntries(keys)).size === 0) {
       throw refuse(`${name} is not signed by both its publisher and the marketplace`);
     }
