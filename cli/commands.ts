@@ -11,6 +11,7 @@ import { pluginDevCommand } from './commands/plugin/dev.ts';
 import { pluginKeygenCommand } from './commands/plugin/keygen.ts';
 import { pluginNewCommand } from './commands/plugin/new.ts';
 import { pluginPackCommand } from './commands/plugin/pack.ts';
+import { pluginPublishCommand } from './commands/plugin/publish.ts';
 import { pluginSignCommand } from './commands/plugin/sign.ts';
 import { pluginTestCommand } from './commands/plugin/test.ts';
 import { startCommand } from './commands/start.ts';
@@ -30,4 +31,5 @@ export const COMMANDS: readonly Command[] = [
   pluginPackCommand,
   pluginKeygenCommand,
   pluginSignCommand,
+  pluginPublishCommand,
 ];

@@ -13,7 +13,9 @@ import { checkSecrets } from './secrets.ts';
 const LARGE_BYTES = 512 * 1024;
 
 /** Runs the checks. */
-export async function checkPackage(submission: Submission): Promise<readonly Check[]> {
+export async function checkPackage(
+  submission: Pick<Submission, 'bytes' | 'files' | 'package'>,
+): Promise<readonly Check[]> {
   const { files, package: opened, bytes } = submission;
   return [
     passed('package', `Opens; ${files.size} files, sha256 ${opened.sha256}.`),

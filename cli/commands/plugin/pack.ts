@@ -36,6 +36,7 @@ export const pluginPackCommand: Command = {
     for (const [name, size] of [...packed.sizes].sort(([a], [b]) => (a < b ? -1 : 1))) {
       output.print(`${files[name]?.slice(0, 12)}  ${String(size).padStart(8)}  ${name}`);
     }
+    for (const { name, detail } of packed.warnings) output.print(`to review: ${name}: ${detail}`);
     output.print(`${file}: ${packed.bytes.length} bytes, sha256 ${sha256}`);
     return 0;
   },
