@@ -33,7 +33,15 @@ const line = {
   pending: { ...count, description: 'Versions that wait for a review, as far as you may see them.' },
 };
 const health: JsonSchema = {
-  ...object({ bindings: count, calls: count, errors: count, timeouts: count, totalMs: { type: 'number' } }),
+  ...object({
+    installed: { ...maybe, description: 'The version that gateways are to run.' },
+    nodes: object({ live: count, running: { ...count, description: 'Live nodes on which it runs.' } }),
+    bindings: count,
+    calls: count,
+    errors: count,
+    timeouts: count,
+    totalMs: { type: 'number' },
+  }),
   description: 'From the traffic of live nodes; only for those who may see the configuration.',
 };
 

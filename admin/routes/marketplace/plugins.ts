@@ -130,15 +130,17 @@ async function show(call: Call): Promise<Answer> {
   return { body: { ...found.plugin, versions, ...(seesTraffic ? { health: await readHealth(call, id) } : {}) } };
 }
 
-/** Sums up what live nodes measured of a plugin, and how often it is bound. */
-async function readHealth({ services }: Call, id: string): Promise<Readonly<Record<string, number>>> {
+/** Says which version is installed, where it runs and how often it is bound, and sums up what live nodes measured. */
+async function readHealth({ services }: Call, id: string): Promise<Readonly<Record<string, unknown>>> {
   const [nodes, state] = await Promise.all([services.database.run(listNodes), services.publisher.read()]);
-  const reports = nodes
-    .filter(({ isLive }) => isLive)
-    .flatMap(({ health }) => (health.plugins ?? []).filter(({ plugin }) => plugin === id));
+  const live = nodes.filter(({ isLive }) => isLive);
+  const reports = live.flatMap(({ health }) => (health.plugins ?? []).filter(({ plugin }) => plugin === id));
+  const running = live.filter(({ plugins }) => plugins.some((one) => one.plugin === id && one.running !== null));
   const sum = (field: 'calls' | 'errors' | 'timeouts' | 'totalMs'): number =>
     reports.reduce((total, report) => total + (report[field] ?? 0), 0);
   return {
+    installed: [...state.installs.values()].find(({ plugin }) => plugin === id)?.version ?? null,
+    nodes: { live: live.length, running: running.length },
     bindings: [...state.bindings.values()].filter(({ plugin }) => plugin === id).length,
     calls: sum('calls'),
     errors: sum('errors'),

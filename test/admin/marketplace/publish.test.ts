@@ -5,6 +5,7 @@ import { CONTRACT_VERSION } from '../../../gateway/core/plugin.ts';
 import type { Envelope } from '../../../gateway/package/dsse.ts';
 import { generateKeys, toKeyEntry } from '../../../gateway/package/keys.ts';
 import { verifyPackage } from '../../../gateway/package/trust.ts';
+import { runSql } from '../../support/database.ts';
 import { samplePackage } from '../../support/packages.ts';
 import { ofVersion, PLUGINS, publication, startTestMarket, type TestMarket } from './support.ts';
 
@@ -72,7 +73,45 @@ describe('the marketplace', () => {
 
     const shown = await admin.expect(200, 'GET', `${PLUGINS}/acme/hello`, { token: tokens.viewer });
     assert.equal(shown.body['latestVersion'], '1.0.0');
-    assert.deepEqual(shown.body['health'], { bindings: 0, calls: 0, errors: 0, timeouts: 0, totalMs: 0 });
+    const none = { calls: 0, errors: 0, timeouts: 0, totalMs: 0 };
+    assert.deepEqual(shown.body['health'], { installed: null, nodes: { live: 0, running: 0 }, bindings: 0, ...none });
+  });
+
+  it('sums up what live nodes say of a plugin', async () => {
+    await market.approve('1.0.0');
+    const report = (calls: number): string =>
+      JSON.stringify({
+        plugins: [
+          { plugin: 'acme/hello', calls, errors: 1, timeouts: 0, totalMs: 2.5 },
+          { plugin: 'other', calls: 9 },
+        ],
+      });
+    const runs = (running: string | null): string =>
+      JSON.stringify([{ plugin: 'acme/hello', wanted: '1.0.0', running, problem: null }]);
+    const rows = [
+      ['now()', report(10), runs('1.0.0')],
+      ['now()', report(5), runs(null)],
+      [`now() - interval '1 hour'`, report(1000), runs('1.0.0')],
+    ];
+    for (const [seen, health, plugins] of rows) {
+      await runSql(
+        market.admin.database.url,
+        `INSERT INTO nodes (id, name, mode, version, started_at, last_seen_at, revision, offered_revision, workers, health, plugins)
+         VALUES (gen_random_uuid(), 'n', 'central', '0', now(), ${seen}, 0, 0, '[]', '${health}', '${plugins}')`,
+      );
+    }
+
+    const shown = await market.admin.expect(200, 'GET', `${PLUGINS}/acme/hello`, { token: market.tokens.editor });
+
+    assert.deepEqual(shown.body['health'], {
+      installed: null,
+      nodes: { live: 2, running: 1 },
+      bindings: 0,
+      calls: 15,
+      errors: 2,
+      timeouts: 0,
+      totalMs: 5,
+    });
   });
 
   it('gives what a gateway needs to verify an approved package, by both signatures', async () => {
