@@ -47,12 +47,14 @@ export async function openMarketplace(options: MarketplaceOptions): Promise<Mark
       return { value: undefined, isKept: isMade };
     });
   };
-  await renew();
-  const timer = setInterval(() => {
-    renew().catch((error: unknown) => {
-      log.error('the index cannot be signed anew', { reason: error instanceof Error ? error.message : String(error) });
-    });
-  }, RENEWAL_INTERVAL_MS).unref();
+  const tell = (error: unknown): void =>
+    log.error('the index cannot be signed anew', { reason: error instanceof Error ? error.message : String(error) });
+  await renew().catch((error: unknown) => {
+    if (error instanceof AdminError && error.code === 'DATABASE_UNAVAILABLE') throw error;
+    // The configuration must not depend on the marketplace.
+    tell(error);
+  });
+  const timer = setInterval(() => void renew().catch(tell), RENEWAL_INTERVAL_MS).unref();
   return {
     authority,
     nowMs,

@@ -59,12 +59,13 @@ export async function reviewVersion(
     if (body.sha256 !== undefined && body.sha256 !== seen.sha256) {
       throw new AdminError('PRECONDITION_FAILED', `The package of this version has the digest ${seen.sha256}.`);
     }
-    const submission = await readSubmission(call, seen);
-    const checks = to === 'approved' ? await checkPackage(submission) : seen.checks;
+    // What is no package any more can still be rejected.
+    const submission = to === 'approved' ? await readSubmission(call, seen) : undefined;
+    const checks = submission === undefined ? seen.checks : await checkPackage(submission);
     return await writeMarketplace(call, async (transaction) => {
       const version = await getVersion(call, transaction, ref);
       if (!isDeepStrictEqual(version, seen)) throw new AdminError('CONFLICT', 'It changed meanwhile; read it again.');
-      const all = to === 'approved' ? await checkAgain(call, transaction, { submission, checks }) : checks;
+      const all = submission === undefined ? checks : await checkAgain(call, transaction, { submission, checks });
       await writeDecision(transaction, version, {
         state: to,
         envelope: to === 'approved' ? addSignature(version.envelope, key) : version.envelope,

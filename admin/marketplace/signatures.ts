@@ -9,6 +9,9 @@ export function listPublisherKeys(namespace: string, own: readonly KeyEntry[], r
   return root.platformNamespaces.includes(namespace) ? root.platformKeys : own;
 }
 
+/** Most signatures that are kept: readers look at sixteen, and the marketplace adds its own. */
+const MAX_KEPT = 8;
+
 /**
  * Keeps the signatures by these keys, one each. Others are worth nothing, and enough of them would leave no room for the
  * marketplace's own: readers look at a bounded number.
@@ -20,5 +23,5 @@ export function keepSignatures(envelope: Envelope, entries: readonly KeyEntry[])
     const [keyid] = verifySignatures({ ...envelope, signatures: [signature] }, keys);
     if (keyid !== undefined) kept.set(keyid, { keyid, sig: signature.sig });
   }
-  return { ...envelope, signatures: [...kept.values()] };
+  return { ...envelope, signatures: [...kept.values()].slice(0, MAX_KEPT) };
 }

@@ -33,7 +33,8 @@ describe('the marketplace', () => {
 
   it('takes a version, shows it to reviewers and its publisher only, and lists it once approved', async () => {
     const { admin, tokens } = market;
-    const made = await market.publish(ofVersion('1.0.0'));
+    const fixture = '{"request":{"method":"GET","path":"/"},"expect":{"response":{"headers":{"x-hello":"Hello"}}}}';
+    const made = await market.publish(ofVersion('1.0.0', { files: { 'fixtures/greets.json': fixture } }));
 
     assert.equal(made.headers.get('location'), versionPath('1.0.0'));
     assert.equal(made.body['state'], 'pending');

@@ -36,9 +36,10 @@ export function publication(bytes: Buffer, ...keys: readonly KeyPair[]): { packa
   return { package: bytes.toString('base64'), envelope: signPackage(openPackage(bytes), ...keys) };
 }
 
-/** Changes only the version of the sample. */
+/** Gives the sample another version, and takes its fixtures away unless there are others: they take processes to run. */
 export function ofVersion(version: string, parts: PackageParts = {}): PackageParts {
-  return { ...parts, manifest: { ...parts.manifest, version } };
+  const files = { 'fixtures/greets.json': undefined, ...parts.files };
+  return { ...parts, manifest: { ...parts.manifest, version }, files };
 }
 
 /** Starts a marketplace. */
