@@ -6,7 +6,7 @@ import { addSignature, type Envelope, signEnvelope } from '../../../gateway/pack
 import { generateKeys, type KeyPair, toKeyEntry } from '../../../gateway/package/keys.ts';
 import { runSql } from '../../support/database.ts';
 import { samplePackage } from '../../support/packages.ts';
-import type { Reply } from '../support.ts';
+import { type Reply, startTestAdmin } from '../support.ts';
 import { ofVersion, PLUGINS, publication, startTestMarket, type TestMarket } from './support.ts';
 
 const PUBLISHERS = '/v1/marketplace/publishers';
@@ -232,6 +232,24 @@ describe('the marketplace under attack', () => {
     assert.equal((approved.body['envelope'] as Envelope).signatures.length, 2);
   });
 
+  it('leaves room for its own signature when a publisher signs with all of many keys', async () => {
+    const all = Array.from({ length: 15 }, generateKeys);
+    for (const keys of all) {
+      await market.admin.expect(201, 'POST', `${PUBLISHERS}/acme/keys`, { body: { publicKey: publicKeyOf(keys) } });
+    }
+    const seventeenth = await market.admin.expect(409, 'POST', `${PUBLISHERS}/acme/keys`, {
+      body: { publicKey: publicKeyOf(generateKeys()) },
+    });
+    await send(201, publication(samplePackage(ofVersion('1.0.0')), market.keys, ...all));
+
+    const approved = await market.admin.expect(200, 'POST', `${path('1.0.0')}/review`, {
+      body: { decision: 'approve' },
+    });
+
+    assert.equal(seventeenth.body['code'], 'CONFLICT');
+    assert.equal((approved.body['envelope'] as Envelope).signatures.length, 9);
+  });
+
   it('bounds what waits for a review', async function () {
     this.timeout(60_000);
     for (let patch = 0; patch < 20; patch++) await market.publish(ofVersion(`1.0.${patch}`));
@@ -271,6 +289,26 @@ describe('the marketplace under attack', () => {
     const { body } = await market.admin.expect(200, 'GET', path('1.0.0'));
     assert.equal(index.plugins['acme/hello'] !== undefined, body['state'] === 'approved');
     assert.equal(index.version > before, body['state'] === 'approved');
+  });
+
+  it('lets one decision through when two admin services get one each', async () => {
+    const other = await startTestAdmin({ database: market.admin.database, marketplaceDir: market.folder });
+    try {
+      for (const version of ['1.0.0', '1.1.0', '1.2.0']) {
+        await market.publish(ofVersion(version));
+
+        const [one, another] = await Promise.all([
+          market.admin.call('POST', `${path(version)}/review`, { body: { decision: 'approve' } }),
+          other.call('POST', `${path(version)}/review`, { body: { decision: 'reject' } }),
+        ]);
+
+        assert.deepEqual([one.status, another.status].sort(), [200, 409]);
+        const { body } = await market.admin.expect(200, 'GET', path(version));
+        assert.equal(body['state'], one.status === 200 ? 'approved' : 'rejected');
+      }
+    } finally {
+      await other.close();
+    }
   });
 
   it('lists every change when many states change at once', async () => {
@@ -337,6 +375,8 @@ describe('the marketplace under attack', () => {
       );
 
       const refused = await market.admin.call('POST', `${path('1.0.0')}/review`, { body: { decision: 'approve' } });
+
+      await market.admin.expect(200, 'POST', `${path('1.0.0')}/review`, { body: { decision: 'reject' } });
 
       assert.ok(refused.status === 409 || refused.status === 422, refused.text);
       assert.deepEqual((await market.openIndex()).plugins, {});

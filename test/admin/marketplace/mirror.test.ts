@@ -270,7 +270,14 @@ describe('a bundle of the marketplace', () => {
       return { ...envelope, payload: Buffer.from(text).toString('base64') };
     };
     const evil = samplePackage({ files: { 'README.md': '# evil\n' } }).toString('base64');
+    const unlisted = samplePackage(ofVersion('3.0.0'));
+    const { sha256 } = openPackage(unlisted);
+    const signed = addSignature(signPackage(openPackage(unlisted), market.keys), indexKey);
     const attacks: Readonly<Record<string, unknown>> = {
+      'a version that its index does not list': {
+        ...resign({ versions: [{ plugin: 'acme/hello', version: '3.0.0', sha256, envelope: signed }] }),
+        packages: [{ sha256, bytes: unlisted.toString('base64') }],
+      },
       'contents by a stranger': resign({}, stranger),
       'contents without signature': { ...good, contents: { ...good.contents, signatures: [] } },
       'contents of another type': { ...good, contents: signEnvelope('text/plain', Buffer.from('{}'), indexKey) },
