@@ -7,6 +7,7 @@ import type { CaseResult } from './measure.ts';
 import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { type Cores, findCores } from './processes.ts';
 import { buildTable, describeMachine, findNoise } from './report.ts';
+import { benchSandbox } from './sandbox.ts';
 import { findTrials } from './suites/all.ts';
 import type { Trial } from './suites/suite.ts';
 import { type Closer, runTrial } from './trial.ts';
@@ -92,6 +93,10 @@ async function measureAll(trials: readonly Trial[], run: Run, description: strin
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   if (options.isHelp) return say(USAGE);
+  if (options.suite === 'sandbox') {
+    say(describeMachine());
+    return benchSandbox(options.rounds, say);
+  }
   if (process.platform !== 'linux') throw new Error('CPU time is read from /proc: this needs Linux');
 
   const trials = findTrials(options.suite);

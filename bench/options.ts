@@ -23,7 +23,7 @@ export const USAGE = `Usage: npm run bench -- [options]
 Measures CPU time per request, throughput, latency and memory of gateways, side by side.
 
   --suite NAME     what to measure: proxy (HTTP/1.1 in clear), tls (kept-alive requests, handshakes), h2, grpc, websocket,
-                   or all (proxy)
+                   or all of these (proxy); sandbox: hooks of packages, by tier
   --only A,B       run only these cases; of proxy: nginx, http-proxy, fastify, plain, full, full-10k; of the others: nginx,
                    plain, and http-proxy of websocket
   --quick          few short rounds: a first impression, not a result

@@ -139,6 +139,40 @@ describe('architecture', () => {
     );
   });
 
+  it('lets the sandbox import Node, the core and itself only', () => {
+    assert.deepEqual(
+      listForeign(sources, /^gateway\/sandbox\//, [
+        /^node:/,
+        /^gateway\/core\//,
+        /^gateway\/sandbox\//,
+        /^isolated-vm$/,
+      ]),
+      [],
+    );
+  });
+
+  it('keeps everything but ECMAScript out of guests, whatever they import along the way', () => {
+    const byPath = new Map(sources.map((source) => [source.path, source]));
+    const seen = new Set<string>();
+    const walk = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const { text = '', imports = [] } = byPath.get(path) ?? {};
+      for (const name of imports)
+        if (!new RegExp(`^import type [^;]*${name.split('/').at(-1)}'`, 'm').test(text)) walk(name);
+    };
+    for (const { path } of production) if (path.startsWith('gateway/sandbox/guest/')) walk(path);
+
+    assert.ok(seen.has('gateway/core/plugin.ts'));
+    assert.deepEqual(
+      [...seen].filter((name) => !/^gateway\/(sandbox\/(guest\/|messages)|core\/)/.test(name)),
+      [],
+    );
+    const codeOf = (path: string): string => (byPath.get(path)?.text ?? '').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+    const users = [...seen].filter((path) => /\b(Buffer|process|setTimeout)\b[.(]/.test(codeOf(path)));
+    assert.deepEqual(users, []);
+  });
+
   it('lets neither the gateway nor plugins import the admin or the command', () => {
     const foreign = production
       .filter(({ path }) => /^(gateway|plugins)\//.test(path))

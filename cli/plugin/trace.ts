@@ -107,12 +107,15 @@ function watchChunks(name: string, hook: ChunkHook, find: (exchange: Exchange) =
     chunks.set(name, tally);
     const bytesIn = chunk.length;
     const beganAt = performance.now();
+    const note = (result: Uint8Array | null | undefined): Uint8Array | null | undefined => {
+      tally.tookMs += performance.now() - beganAt;
+      tally.chunks++;
+      tally.bytesIn += bytesIn;
+      tally.bytesOut += result === null ? 0 : (result?.length ?? bytesIn);
+      return result;
+    };
     const result = hook(chunk, last, exchange, config, state);
-    tally.tookMs += performance.now() - beganAt;
-    tally.chunks++;
-    tally.bytesIn += bytesIn;
-    tally.bytesOut += result === null ? 0 : (result?.length ?? bytesIn);
-    return result;
+    return result instanceof Promise ? result.then(note) : note(result);
   };
 }
 

@@ -5,6 +5,7 @@ import type { EntityProblem } from './check.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
 import type { Incident } from './hooks/quarantine.ts';
+import { buildKeyValues, NO_SECRETS } from './lending/memory.ts';
 import type { Binding, Certificate, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
@@ -264,6 +265,8 @@ function lend(binding: Binding, ports: Ports): Loan {
       log: ports.log,
       metrics: ports.metrics,
       limits: ports.limits,
+      secrets: NO_SECRETS,
+      kv: buildKeyValues(ports.clock),
       fetch: ports.fetch,
       onReopen(callback) {
         if (!hasEnded) offs.push(ports.onReopen(callback));

@@ -2,7 +2,7 @@
 // Must not know which plugins exist, nor where requests come from.
 import type { ExchangeState } from './exchange/exchange.ts';
 import type { Quarantine } from './hooks/quarantine.ts';
-import { fail, isSkipped, runHook } from './hooks/run-hook.ts';
+import { isSkipped, runChunkHook, runHook } from './hooks/run-hook.ts';
 import type { HookName, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
@@ -52,7 +52,7 @@ type ChunkHook = (
   exchange: Exchange,
   config: unknown,
   state: unknown,
-) => Uint8Array | null | undefined;
+) => MaybePromise<Uint8Array | null | undefined>;
 
 /** Is one hook of one instance. `position` is the instance's place in the chain. */
 export interface Step {
@@ -208,30 +208,36 @@ export function runLogSteps(walk: Walk, steps: readonly Step[]): void {
   }
 }
 
-/** Passes one chunk through the chunk hooks; null = dropped. @throws as `runSteps`. */
+/**
+ * Passes one chunk through the chunk hooks; null = dropped. Gives a promise only when a hook gave one.
+ * @throws as `runSteps`.
+ */
 export function runChunkSteps(
   walk: Walk,
   steps: readonly ChunkStep[],
   chunk: Uint8Array,
   last: boolean,
-): Uint8Array | null {
+): MaybePromise<Uint8Array | null> {
   let current = chunk;
-  for (const step of steps) {
-    if (step.position > walk.reached || !runs(walk, step.instance)) continue;
-    const { instance } = step;
-    const startedAt = performance.now();
-    try {
-      const result = step.run(current, last, walk.exchange, instance.config, instance.state);
-      if (result === null) return null;
-      if (result !== undefined) current = result;
-    } catch (error) {
-      fail(walk, step, error);
-    } finally {
-      instance.stats.calls++;
-      instance.stats.totalMs += performance.now() - startedAt;
-    }
+  for (let at = 0; at < steps.length; at++) {
+    const step = steps[at];
+    if (!step || step.position > walk.reached || !runs(walk, step.instance)) continue;
+    const result = runChunkHook(walk, step, current, last);
+    if (result instanceof Promise) return runChunkStepsAfter(result, walk, steps.slice(at + 1), { current, last });
+    if (result === null) return null;
+    if (result !== undefined) current = result;
   }
   return current;
+}
+
+async function runChunkStepsAfter(
+  waiting: Promise<Uint8Array | null | undefined>,
+  walk: Walk,
+  steps: readonly ChunkStep[],
+  { current, last }: { readonly current: Uint8Array; readonly last: boolean },
+): Promise<Uint8Array | null> {
+  const result = await waiting;
+  return result === null ? null : runChunkSteps(walk, steps, result ?? current, last);
 }
 
 function runs(walk: Walk, instance: Instance): boolean {

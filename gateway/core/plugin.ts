@@ -1,14 +1,16 @@
 // The plugin contract: all that a plugin author sees, published as `sallyport/plugin`.
 // Must not grow an operation that could not also be a message to another process.
+import type { KeyValues, Secrets } from './lending/memory.ts';
 import type { Consumer, Credential } from './model.ts';
 
 export { type ErrorCode, GatewayError, type GatewayErrorOptions } from './errors.ts';
 export { buildQueryPart, type QueryPart, readQuery, writeQuery } from './exchange/query.ts';
 export { readJson } from './json.ts';
+export type { KeyValues, Secrets } from './lending/memory.ts';
 export type { Consumer, Credential } from './model.ts';
 
 /** Version of this contract; a manifest names the range it needs in `engines.gateway`. */
-export const CONTRACT_VERSION = '1.1.0';
+export const CONTRACT_VERSION = '1.2.0';
 
 /** Orders plugins, outermost first. */
 export type Stage = 'observe' | 'protect' | 'authenticate' | 'authorize' | 'limit' | 'transform' | 'route';
@@ -241,6 +243,8 @@ export interface Host {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  readonly secrets: Secrets;
+  readonly kv: KeyValues;
   fetch(url: string, options?: FetchOptions): Promise<FetchResult>;
   /** Runs `callback` when the operator asks to reopen files (SIGHUP). */
   onReopen(callback: () => void): void;
@@ -258,7 +262,8 @@ export interface Plugin<Config, State = undefined> {
   onRequest?(exchange: Exchange, config: Config, state: State): MaybePromise<void>;
   /**
    * Sees each chunk on its way upstream: give bytes to replace it, null to drop it, undefined to leave it. The last call
-   * has `last` true and may bring an empty chunk.
+   * has `last` true and may bring an empty chunk. A promise holds the body back until it settles; chunks never overtake
+   * each other.
    */
   onRequestChunk?(
     chunk: Uint8Array,
@@ -266,7 +271,7 @@ export interface Plugin<Config, State = undefined> {
     exchange: Exchange,
     config: Config,
     state: State,
-  ): Uint8Array | null | undefined;
+  ): MaybePromise<Uint8Array | null | undefined>;
   /** Runs when the request is about to go to a target; once, not per try. */
   onUpstreamRequest?(exchange: Exchange, config: Config, state: State): MaybePromise<void>;
   /** Runs when a response head exists, also for answers that the gateway or a plugin made. */
@@ -278,7 +283,7 @@ export interface Plugin<Config, State = undefined> {
     exchange: Exchange,
     config: Config,
     state: State,
-  ): Uint8Array | null | undefined;
+  ): MaybePromise<Uint8Array | null | undefined>;
   /** Runs always, after the response ended or broke off. Must not wait. */
   onLog?(exchange: Exchange, config: Config, state: State): void;
   /** Runs when the last request that uses this set-up has ended. */

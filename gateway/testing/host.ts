@@ -1,5 +1,6 @@
 // What the gateway lends a binding, made of memory: clock, log, metrics, limits, fetch.
 // Must not open anything.
+import { buildKeyValues } from '../core/lending/memory.ts';
 import type { FetchOptions, FetchResult, Host, Logger } from '../core/plugin.ts';
 import { createLocalLimits } from '../limits/local-limits.ts';
 import { type FakeClock, fakeClock } from './clock.ts';
@@ -29,6 +30,8 @@ export interface HostOptions {
   readonly binding?: Partial<Host['binding']>;
   readonly clock?: FakeClock;
   readonly fetch?: FetchTable;
+  /** Values by name, as an operator keeps them. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 /** Is a host whose every side a test can see. */
@@ -60,6 +63,8 @@ export function fakeHost(options: HostOptions = {}): TestHost {
     log: fakeLogger(logs),
     metrics: fakeMetrics(),
     limits: createLocalLimits({ clock }),
+    secrets: { get: (name) => options.secrets?.[name] },
+    kv: buildKeyValues(clock),
     async fetch(url, fetchOptions = {}) {
       fetched.push(url);
       return answerFetch(options.fetch?.[url], url, fetchOptions);

@@ -1,6 +1,7 @@
 // Writes a request anew for its target: path joined, headers from parsed parts, the body as plugins left it.
 // Must not copy anything of the client's framing.
 import { type Chain, runChunkSteps, type Walk } from '../pipeline.ts';
+import type { MaybePromise } from '../plugin.ts';
 import type { BodySource, Clock, IncomingRequest } from '../ports.ts';
 import type { RouteEntry } from '../routing/router.ts';
 import type { TargetState } from '../upstream/balancer.ts';
@@ -14,6 +15,8 @@ import { OWN_FIELDS } from './field-name.ts';
 import { readGrpcTimeout, writeGrpcTimeout } from './grpc.ts';
 import { type Headers, readHost } from './headers.ts';
 import { filterTrailers, transformBody } from './request-body.ts';
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Is what an outgoing request is written from. */
 export interface Outbound {
@@ -106,12 +109,15 @@ export function buildOutgoingBody(
   chain: Chain,
   source: BodySource | undefined,
   onFailure: (error: unknown) => void,
-): Uint8Array | BodySource | undefined {
+): MaybePromise<Uint8Array | BodySource | undefined> {
   const steps = chain.requestChunk;
   const whole = walk.exchange.request.body;
   // Only a chunked body can have trailers.
   const safe = source && source.length === undefined ? filterTrailers(source) : source;
   if (steps.length === 0) return whole ?? safe;
-  if (whole) return runChunkSteps(walk, steps, whole, true) ?? new Uint8Array(0);
+  if (whole) {
+    const passed = runChunkSteps(walk, steps, whole, true);
+    return passed instanceof Promise ? passed.then((bytes) => bytes ?? NO_BYTES) : (passed ?? NO_BYTES);
+  }
   return safe && transformBody(safe, (chunk, last) => runChunkSteps(walk, steps, chunk, last), onFailure);
 }

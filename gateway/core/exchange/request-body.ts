@@ -2,6 +2,7 @@
 // Must not hold more than it was allowed to.
 import { GatewayError } from '../errors.ts';
 import type { BodySink, BodySource } from '../ports.ts';
+import { ChunkPipe, type ChunkTransform } from './chunk-pipe.ts';
 import { readTrailers } from './trailers.ts';
 
 /**
@@ -42,15 +43,13 @@ export function toBodyError(cause: Error): GatewayError {
   return new GatewayError('REQUEST_MALFORMED', 'the request body broke off', { cause });
 }
 
-/** Passes one chunk on, changed or dropped (null). */
-export type ChunkTransform = (chunk: Uint8Array, last: boolean) => Uint8Array | null;
-
 /** Wraps a body so that every chunk passes a transform; its length is no longer known. */
 export function transformBody(
   source: BodySource,
   transform: ChunkTransform,
   onFailure: (error: unknown) => void,
 ): BodySource {
+  let pipe: ChunkPipe | undefined;
   return {
     length: undefined,
     expectsContinue: source.expectsContinue,
@@ -58,30 +57,29 @@ export function transformBody(
       return source.bytesRead;
     },
     start(sink: BodySink) {
-      let hasFailed = false;
-      const pass = (chunk: Uint8Array, last: boolean): boolean => {
-        if (hasFailed) return true;
-        try {
-          const result = transform(chunk, last);
-          return result === null || result.length === 0 || sink.write(result);
-        } catch (error) {
-          hasFailed = true;
-          onFailure(error);
-          return true;
-        }
-      };
+      const open = new ChunkPipe({
+        transform,
+        onFailure,
+        write: (chunk) => sink.write(chunk),
+        end: (trailers) => sink.end(trailers),
+        resume: () => source.resume(),
+      });
+      pipe = open;
       source.start({
-        write: (chunk) => pass(chunk, false),
-        end: (trailers) => {
-          pass(new Uint8Array(0), true);
-          if (!hasFailed) sink.end(trailers);
+        write: (chunk) => open.write(chunk),
+        end: (trailers) => open.end(trailers),
+        fail(error) {
+          open.close();
+          sink.fail(error);
         },
-        fail: (error) => sink.fail(error),
       });
     },
     pause: () => source.pause(),
-    resume: () => source.resume(),
-    discard: () => source.discard(),
+    resume: () => (pipe ? pipe.resume() : source.resume()),
+    discard() {
+      pipe?.close();
+      source.discard();
+    },
   };
 }
 

@@ -5,11 +5,12 @@ import { GatewayError } from '../errors.ts';
 import type { Chain, Walk } from '../pipeline.ts';
 import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
-import type { Tunnel, UpstreamProtocol } from '../ports.ts';
+import type { BodySource, Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
 import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
 import { breakOff, buildError, toGatewayError } from './answers.ts';
+import { ChunkPipe } from './chunk-pipe.ts';
 import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
@@ -19,8 +20,6 @@ import { readTrailers } from './trailers.ts';
 import { findProtocol, splice } from './tunnel.ts';
 
 const NO_BYTES = new Uint8Array(0);
-/** Most pieces of a response that are held while response hooks wait; the wire gives 64 KiB at a time at most. */
-const MAX_HELD_CHUNKS = 4;
 
 /** Carries one request to its end. */
 export class Run implements ForwardHandler, Walk {
@@ -32,11 +31,9 @@ export class Run implements ForwardHandler, Walk {
   #forward: Forward | undefined;
   #sentMs = 0;
   #phase: 'request' | 'response' | 'streaming' | 'over' = 'request';
-  #isWaiting = false;
+  /** Between upstream and client, where hooks take their time or change what passes. */
+  #pipe: ChunkPipe | undefined;
   #isBroken = false;
-  #held: Uint8Array[] = [];
-  #hasEnded = false;
-  #trailers: readonly string[] | undefined;
 
   constructor(start: RunStart) {
     this.#start = start;
@@ -85,14 +82,19 @@ export class Run implements ForwardHandler, Walk {
     });
   }
 
-  #send(): void {
+  #send(): MaybePromise<void> {
+    if (this.isSettled) return;
+    const body = buildOutgoingBody(this, this.#chain, this.#start.incoming.body, (error) => this.#fail(error));
+    return body instanceof Promise ? body.then((bytes) => this.#sendWith(bytes)) : this.#sendWith(body);
+  }
+
+  #sendWith(body: Uint8Array | BodySource | undefined): void {
     if (this.isSettled) return;
     const { context, entry, incoming, client, beganMs } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
     const { exchange } = this;
     const { ports } = context;
-    const body = buildOutgoingBody(this, this.#chain, incoming.body, (error) => this.#fail(error));
     const request = buildForwardRequest(
       { exchange, incoming, client, entry, destination, beganMs, clock: ports.clock },
       body,
@@ -148,6 +150,7 @@ export class Run implements ForwardHandler, Walk {
   #hasReplaced(response: ResponseState): boolean {
     if (response.source !== 'gateway') return false;
     this.#forward?.abort();
+    this.#pipe?.close();
     this.#writeOwn(response.body ?? NO_BYTES);
     return true;
   }
@@ -156,8 +159,7 @@ export class Run implements ForwardHandler, Walk {
     const { response } = this.exchange;
     if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
     this.#writeHead(response, length);
-    if (this.#held.length > 0) for (const chunk of this.#held.splice(0)) this.#writeChunk(chunk);
-    if (this.#hasEnded) this.onEnd(this.#trailers);
+    if (this.#pipe) this.#pipe.release();
     else this.#forward?.resume();
   }
 
@@ -167,48 +169,40 @@ export class Run implements ForwardHandler, Walk {
   }
 
   onChunk(chunk: Uint8Array): boolean {
-    if (this.#isWaiting) {
-      this.#held.push(chunk);
-      // Within bounds the upstream is read on: else it would not be seen when it breaks off.
-      return this.#held.length < MAX_HELD_CHUNKS;
-    }
-    return this.#writeChunk(chunk);
+    return this.#pipe ? this.#pipe.write(chunk) : this.#writeChunk(chunk);
   }
 
   #writeChunk(chunk: Uint8Array): boolean {
     if (this.#phase === 'over') return true;
     const { outgoing } = this.#start;
-    const passed = this.#passChunk(chunk, false);
-    if (!passed || passed.length === 0) return true;
-    this.exchange.tally.responseBytes += passed.length;
-    const mayGoOn = outgoing.write(passed);
-    if (!mayGoOn) outgoing.onDrain(() => this.#forward?.resume());
+    this.exchange.tally.responseBytes += chunk.length;
+    const mayGoOn = outgoing.write(chunk);
+    if (!mayGoOn) outgoing.onDrain(() => (this.#pipe ?? this.#forward)?.resume());
     return mayGoOn;
   }
 
-  #passChunk(chunk: Uint8Array, last: boolean): Uint8Array | null {
-    const steps = this.#chain.responseChunk;
-    if (steps.length === 0) return chunk;
-    try {
-      return runChunkSteps(this, steps, chunk, last);
-    } catch (error) {
-      this.#fail(error);
-      return null;
-    }
+  onEnd(trailers?: readonly string[]): void {
+    if (this.#pipe) this.#pipe.end(trailers);
+    else this.#writeEnd(trailers);
   }
 
-  onEnd(trailers?: readonly string[]): void {
-    if (this.#isWaiting) {
-      this.#hasEnded = true;
-      this.#trailers = trailers;
-      return;
-    }
-    const { outgoing } = this.#start;
-    if (this.#chain.responseChunk.length > 0) {
-      const last = this.#passChunk(NO_BYTES, true);
-      if (last && last.length > 0) outgoing.write(last);
-    }
-    if (this.#phase !== 'over') outgoing.end(trailers && readTrailers(trailers));
+  #writeEnd(trailers: readonly string[] | undefined): void {
+    if (this.#phase !== 'over') this.#start.outgoing.end(trailers && readTrailers(trailers));
+  }
+
+  /** Puts a pipe before the client, which holds what comes until `release`. */
+  #openPipe(): void {
+    const steps = this.#chain.responseChunk;
+    this.#pipe ??= new ChunkPipe(
+      {
+        transform: steps.length === 0 ? undefined : (chunk, last) => runChunkSteps(this, steps, chunk, last),
+        write: (chunk) => this.#writeChunk(chunk),
+        end: (trailers) => this.#writeEnd(trailers),
+        resume: () => this.#forward?.resume(),
+        onFailure: (error) => this.#fail(error),
+      },
+      true,
+    );
   }
 
   onError(error: GatewayError): void {
@@ -218,17 +212,16 @@ export class Run implements ForwardHandler, Walk {
   #walkResponse(done: () => void): MaybePromise<void> {
     this.#phase = 'response';
     this.exchange.answer = undefined;
+    if (this.#chain.responseChunk.length > 0) this.#openPipe();
     const waiting = runResponseSteps(this, this.#chain.response);
     if (!waiting) {
       done();
       return undefined;
     }
-    this.#isWaiting = true;
+    this.#openPipe();
     return waiting.then(() => {
       // The upstream broke off meanwhile, and that was the answer.
-      if (this.isSettled) return;
-      this.#isWaiting = false;
-      done();
+      if (!this.isSettled) done();
     });
   }
 
@@ -267,7 +260,7 @@ export class Run implements ForwardHandler, Walk {
     const known = toGatewayError(error, this.log, this.exchange.id);
     this.exchange.tally.errorCode ??= known.code;
     this.#forward?.abort();
-    this.#isWaiting = false;
+    this.#pipe?.close();
     if (this.#phase === 'streaming') {
       this.#isBroken = true;
       breakOff(this.#start.outgoing, known, this.exchange.isGrpc);
@@ -288,6 +281,7 @@ export class Run implements ForwardHandler, Walk {
     this.#phase = 'over';
     const { incoming, beganMs, context, lease } = this.#start;
     this.#forward?.abort();
+    this.#pipe?.close();
     const { tally } = this.exchange;
     tally.isComplete = isComplete && !this.#isBroken;
     if (incoming.body) tally.requestBytes = incoming.body.bytesRead;

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import type { ExchangeState } from '../exchange/exchange.ts';
 import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
+import type { MaybePromise } from '../plugin.ts';
 import type { IncidentSample } from './quarantine.ts';
 
 /** Says that an instance does not run in this exchange: its binding is aside, and fails open. @throws PLUGIN_QUARANTINED when it fails closed */
@@ -36,25 +37,58 @@ export function runHook(walk: Walk, step: Step): Promise<void> | undefined {
   }
 }
 
-/** Waits for a hook's promise, but no longer than the manifest allows: one that never settles must not hold a request. */
-function bound(walk: Walk, step: Step, result: Promise<void>): Promise<void> {
+/** Runs a chunk hook; undefined = the chunk stays as it is. Gives a promise only when the hook gave one. @throws as `runHook` */
+export function runChunkHook(
+  walk: Walk,
+  step: ChunkStep,
+  chunk: Uint8Array,
+  last: boolean,
+): MaybePromise<Uint8Array | null | undefined> {
+  const { instance } = step;
+  const { stats } = instance;
+  const startedAt = performance.now();
+  stats.calls++;
+  try {
+    const result = step.run(chunk, last, walk.exchange, instance.config, instance.state);
+    if (!(result instanceof Promise)) {
+      stats.totalMs += performance.now() - startedAt;
+      return result;
+    }
+    return bound(walk, step, result).finally(() => {
+      stats.totalMs += performance.now() - startedAt;
+    });
+  } catch (error) {
+    stats.totalMs += performance.now() - startedAt;
+    fail(walk, step, error);
+    return undefined;
+  }
+}
+
+/**
+ * Waits for a hook's promise, but no longer than the manifest allows: one that never settles must not hold a request.
+ * Undefined = it failed, and fails open.
+ */
+function bound<Result>(walk: Walk, step: Step | ChunkStep, result: Promise<Result>): Promise<Result | undefined> {
   const { timeoutMs } = step.instance.plugin.manifest.limits;
   return new Promise((resolve, reject) => {
     let isOver = false;
-    const finish = (settle: () => void): void => {
+    const finish = (settle: () => Result | undefined): void => {
       if (isOver) return;
       isOver = true;
       clearTimeout(timer);
       try {
-        settle();
-        resolve();
+        resolve(settle());
       } catch (error) {
         reject(error);
       }
     };
     const timer = setTimeout(() => finish(() => expire(walk, step)), timeoutMs);
     result.then(
-      () => finish(() => noteSuccess(walk, step.instance)),
+      (value) =>
+        finish(() => {
+          noteSuccess(walk, step.instance);
+          return value;
+        }),
       (error: unknown) => finish(() => fail(walk, step, error)),
     );
   });
@@ -64,7 +98,7 @@ function noteSuccess({ exchange }: Walk, { quarantine }: Instance): void {
   if (quarantine.isAside) quarantine.noteSuccess(exchange);
 }
 
-function expire(walk: Walk, step: Step): void {
+function expire(walk: Walk, step: Step | ChunkStep): undefined {
   const { instance } = step;
   instance.stats.timeouts++;
   const { name, limits } = instance.plugin.manifest;
@@ -74,7 +108,7 @@ function expire(walk: Walk, step: Step): void {
 }
 
 /** Rethrows what a plugin meant to say; turns anything else into what its fail policy says. */
-export function fail(walk: Walk, step: Step | ChunkStep, error: unknown): void {
+function fail(walk: Walk, step: Step | ChunkStep, error: unknown): undefined {
   const { instance } = step;
   if (error instanceof GatewayError) {
     noteSuccess(walk, instance);
