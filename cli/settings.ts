@@ -37,6 +37,7 @@ export interface Settings {
   readonly trustedProxies: readonly string[];
   readonly proxyProtocolFrom: readonly string[];
   readonly pluginDirs: readonly string[];
+  readonly pluginRoot: string | undefined;
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
   readonly headersTimeoutMs: number;
@@ -81,12 +82,20 @@ function listSetting(
   return { name, defaultText: '', ...words, parse, fallback: EMPTY_LIST };
 }
 
+function optionalSetting<Value>(
+  name: string,
+  parse: (text: string) => Value,
+  words: Pick<SettingSpec<Value>, 'description' | 'example' | 'isSecret'>,
+): SettingSpec<Value | undefined> {
+  return { name, defaultText: '', ...words, parse, fallback: NOT_SET };
+}
+
 function secretSetting(
   name: string,
   parse: (text: string) => string,
-  words: { readonly description: string; readonly example: string },
+  words: Pick<SettingSpec<string>, 'description' | 'example'>,
 ): SettingSpec<string | undefined> {
-  return { name, defaultText: '', ...words, isSecret: true, parse, fallback: NOT_SET };
+  return optionalSetting(name, parse, { ...words, isSecret: true });
 }
 
 interface NumberBounds {
@@ -109,15 +118,11 @@ function numberSetting(name: string, description: string, bounds: NumberBounds):
 /** Holds every setting, in the order in which help and docs list them. */
 export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[Key]> } = {
   proxyListen: listenSetting('SALLYPORT_PROXY_LISTEN', 'the proxy', '127.0.0.1:8000', '0.0.0.0:8000'),
-  proxyTlsListen: {
-    name: 'SALLYPORT_PROXY_TLS_LISTEN',
-    defaultText: '',
+  proxyTlsListen: optionalSetting('SALLYPORT_PROXY_TLS_LISTEN', parseListenAddress, {
     description:
       'host:port of the proxy over TLS, with the certificates of /v1/certificates. Not set: none. Port 0 takes a free one.',
     example: '0.0.0.0:8443',
-    parse: parseListenAddress,
-    fallback: NOT_SET,
-  },
+  }),
   adminListen: listenSetting('SALLYPORT_ADMIN_LISTEN', 'the admin service', '127.0.0.1:8001', '0.0.0.0:8001'),
   statusListen: listenSetting(
     'SALLYPORT_STATUS_LISTEN',
@@ -206,6 +211,12 @@ export const SETTINGS: { readonly [Key in keyof Settings]: SettingSpec<Settings[
   pluginDirs: listSetting('SALLYPORT_PLUGIN_DIRS', parseFolders, {
     description: 'Folders of further plugins, parted by commas.',
     example: '/etc/sallyport/plugins',
+  }),
+  pluginRoot: optionalSetting('SALLYPORT_PLUGIN_ROOT', resolve, {
+    description:
+      'File of the public root keys (PEM) by which a node trusts plugins of the marketplace. ' +
+      'Not set: marketplace/root.pub in the data directory.',
+    example: '/etc/sallyport/root.pub',
   }),
   maxConnections: numberSetting('SALLYPORT_MAX_CONNECTIONS', 'Most client connections of one worker, per port.', {
     from: 1,

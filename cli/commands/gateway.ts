@@ -96,6 +96,7 @@ function toNodeSettings(settings: Settings, dataDir: string): NodeSettings {
     trustedProxies,
     proxyProtocolFrom,
     pluginDirs,
+    pluginRoot: settings.pluginRoot ?? join(settings.dataDir, 'marketplace', 'root.pub'),
     maxConnections,
     maxConnectionsPerIp,
     headersTimeoutMs,

@@ -10,6 +10,8 @@ export interface NodeSettings {
   readonly proxyTlsListen: { readonly host: string; readonly port: number } | undefined;
   readonly statusListen: { readonly host: string; readonly port: number };
   readonly dataDir: string;
+  /** File of the root keys that the plugins of the marketplace are trusted by. */
+  readonly pluginRoot: string;
   readonly workers: number;
   /** Says whether the keeper has a Redis for limits that all nodes share; its URL is the keeper's alone. */
   readonly hasRedis: boolean;

@@ -6,6 +6,7 @@ import type { Clock, Logger } from '../../core/ports.ts';
 import { COMPILED_KINDS, type RunSql, readChangesSinceWith, readDocumentWith } from './document.ts';
 import { findCredential, type IdentitySink, readIdentities, type StoredIdentity } from './identities.ts';
 import { type NodeRow, removeNode, writeNode } from './nodes.ts';
+import { type FetchedPackage, type PackageName, readPackage, readTrust } from './packages.ts';
 import { openSession, type Session } from './session.ts';
 
 /** Says where to read and whom to tell. */
@@ -18,6 +19,8 @@ export interface PostgresSourceOptions {
    * and credentials come only as changes, and are to be read anew after a reset (`readIdentities`).
    */
   onUpdate(update: Update): void;
+  /** Takes the version of the index of plugins at every look, before the update; undefined = there is none. */
+  onIndexVersion?(version: number | undefined): void;
   /** Hears when the database comes into reach, which is after its first answer, and when it is lost. */
   onConnection(isConnected: boolean): void;
   /** Time between two looks at the revision, which find what no notification told. Default 1000. */
@@ -41,6 +44,10 @@ export interface PostgresSource {
   findCredential(type: string, lookup: string): Promise<StoredIdentity | undefined>;
   /** Reads all consumers and credentials of one revision. Gives false when the sink does not want them. */
   readIdentities(sink: IdentitySink): Promise<boolean>;
+  /** Reads a package; undefined when there is none with this digest. */
+  readPackage(name: PackageName): Promise<FetchedPackage | undefined>;
+  /** Reads the newest root and index; undefined while there is none. */
+  readTrust(): ReturnType<typeof readTrust>;
 }
 
 const POLL_MS = 1_000;
@@ -56,10 +63,13 @@ interface Standing {
   readonly revision: string;
   /** When the revision that we hold was made, as this database knows it. */
   readonly base_stamp: string | null;
+  readonly index_version: string | null;
 }
 
 const SELECT_STANDING = `
-  SELECT revision, (SELECT created_at::text FROM revisions WHERE number = $1) AS base_stamp FROM publication`;
+  SELECT revision, (SELECT created_at::text FROM revisions WHERE number = $1) AS base_stamp,
+    (SELECT max(version) FROM marketplace_index) AS index_version
+  FROM publication`;
 
 /** Builds a source; `start` begins to connect. */
 export function createPostgresSource(options: PostgresSourceOptions): PostgresSource {
@@ -104,12 +114,23 @@ class Source implements PostgresSource {
     return findCredential(this.#useCalls(), type, lookup);
   }
 
-  // A connection of its own: the read of many pages must hold up neither lookups nor the feed.
   async readIdentities(sink: IdentitySink): Promise<boolean> {
-    this.#useCalls();
-    const session = await openSession({ databaseUrl: this.#options.databaseUrl, name: 'sallyport identities' });
+    return this.#apart('identities', (session) => session.readSnapshot((run) => readIdentities(run, sink)));
+  }
+
+  async readPackage(name: PackageName): Promise<FetchedPackage | undefined> {
+    return this.#apart('packages', ({ run }) => readPackage(run, name));
+  }
+
+  async readTrust(): ReturnType<typeof readTrust> {
+    return this.#apart('packages', ({ run }) => readTrust(run));
+  }
+
+  // A connection of its own: a read of many pages, or of megabytes, must hold up neither lookups nor the feed.
+  async #apart<Result>(name: string, work: (session: Session) => Promise<Result>): Promise<Result> {
+    const session = await openSession({ databaseUrl: this.#options.databaseUrl, name: `sallyport ${name}` });
     try {
-      return await session.readSnapshot((run) => readIdentities(run, sink));
+      return await work(session);
     } finally {
       await session.close();
     }
@@ -190,6 +211,8 @@ class Source implements PostgresSource {
     // After a failover or a restore the same number can name another revision; its time tells.
     const isOtherHistory = this.#stamp !== null && standing.base_stamp !== null && standing.base_stamp !== this.#stamp;
     this.#stamp = standing.base_stamp ?? this.#stamp;
+    const { index_version: indexVersion } = standing;
+    this.#options.onIndexVersion?.(indexVersion === null ? undefined : Number(indexVersion));
     if (Number(standing.revision) !== this.#revision || isOtherHistory) {
       const update = await this.#read(feed, isOtherHistory);
       this.#revision = update.revision;

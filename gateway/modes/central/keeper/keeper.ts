@@ -99,6 +99,7 @@ class NodeKeeper implements Keeper {
       clock: this.#clock,
       log: this.#log,
       send: (workerId, message) => this.#fleet.find(workerId)?.send(message),
+      onPackages: () => this.#publisher.refreshInstalls(),
     });
     this.#publisher = new Publisher({
       clock: this.#clock,
@@ -276,6 +277,7 @@ class NodeKeeper implements Keeper {
   #takeCommitted(document: DocumentState, update: Update, tookMs: number): void {
     const source = this.#offeredSource;
     this.#observer.source = source;
+    this.#parts.keepPackages(document);
     this.#openListeners();
     this.#report();
     const facts = { revision: document.revision, source, changes: update.changes.length, tookMs: Math.round(tookMs) };

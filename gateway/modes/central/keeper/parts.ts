@@ -1,6 +1,7 @@
 // The parts of a keeper that other folders implement: limits, credentials, the last good copy, the control plane.
 // Must not decide anything: it wires.
 import { join } from 'node:path';
+import type { DocumentState } from '../../../core/config.ts';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import { createLimitsKeeper } from '../../../limits/lease-keeper.ts';
@@ -9,6 +10,8 @@ import { createRedisStore } from '../../../limits/shared.ts';
 import { createDirectory } from '../../../sources/directory/directory.ts';
 import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
+import { createFeeder } from '../../../sources/packages/feeder.ts';
+import { openPackageFolder } from '../../../sources/packages/folder.ts';
 import type { PostgresSource } from '../../../sources/postgres/source.ts';
 import { openKeys } from '../../../sources/sealed-keys.ts';
 import { openSecret } from '../../../sources/secrets.ts';
@@ -27,6 +30,8 @@ export interface KeeperPartsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   send(workerId: number, message: PartsMessage): void;
+  /** Says that installs are to be loaded again: a package has come, or an index. */
+  onPackages(): void;
 }
 
 /** Is the parts of a keeper. */
@@ -35,7 +40,9 @@ export interface KeeperParts {
   /** Reads the copy of the credentials that is on disk. */
   loadCredentials(): Promise<void>;
   connect(databaseUrl: string, nodeId: string, handlers: ControlPlaneHandlers): ControlPlane;
-  /** Opens the keys of certificates on their way to a worker. */
+  /** Forgets packages that this document does not pin. */
+  keepPackages(document: DocumentState): void;
+  /** Opens the keys of certificates, and secrets of installs, on their way to a worker. */
   openKeys(update: Update): Update;
   /** Takes a worker's message for limits or credentials. */
   hear(workerId: number, message: PartsMessage): void;
@@ -69,6 +76,19 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     log,
     send: (workerId, body) => send(workerId, { channel: 'directory', body }),
   });
+  const feeder = createFeeder({
+    folder: openPackageFolder(join(settings.dataDir, 'plugins')),
+    rootFile: settings.pluginRoot,
+    reader: {
+      readPackage: async (name) => useSource().readPackage(name),
+      readTrust: async () => useSource().readTrust(),
+    },
+    clock,
+    log,
+    onChanged: options.onPackages,
+  });
+  // Updates stay in their order, each behind the packages that it pins.
+  let isFed: Promise<void> = Promise.resolve();
   const lastGood = createLastGood({ path: join(settings.dataDir, 'last-good'), log });
 
   return {
@@ -84,8 +104,9 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
         // A revoked credential is forgotten before any worker runs the revision that revoked it.
         onUpdate(update: Update) {
           directory.apply(update);
-          handlers.onUpdate(update);
+          isFed = isFed.then(() => feeder.take(update)).then(() => handlers.onUpdate(update));
         },
+        onIndexVersion: (version) => feeder.takeIndexVersion(version),
         onContact(isInContact) {
           directory.setConnected(isInContact);
           handlers.onContact(isInContact);
@@ -95,6 +116,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       plane.start();
       return plane;
     },
+    keepPackages: (document) => feeder.keep(document),
     openKeys: (update) => openKeys(update, (sealed) => openSecret(options.secretKey, sealed)),
     hear(workerId, message) {
       // Our own workers speak; what they send is what the messages.ts of each part says.
@@ -107,6 +129,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     },
     async close() {
       limits.close();
+      feeder.close();
       await Promise.all([directory.close(), lastGood.flush(), shared?.close()]);
     },
   };

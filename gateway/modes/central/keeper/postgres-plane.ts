@@ -7,6 +7,7 @@ import type { ControlPlane, ControlPlaneHandlers, NodeStatus } from './control-p
 
 /** Is what the connection is made of. */
 export interface PostgresPlaneOptions extends ControlPlaneHandlers {
+  onIndexVersion(version: number | undefined): void;
   readonly databaseUrl: string;
   readonly nodeId: string;
   readonly settings: NodeSettings;
@@ -40,6 +41,7 @@ export function connectPostgres(options: PostgresPlaneOptions): PostgresPlane {
     log,
     clock,
     onUpdate: (update) => options.onUpdate(update),
+    onIndexVersion: (version) => options.onIndexVersion(version),
     onConnection(isConnected) {
       options.onContact(isConnected);
       if (isConnected) void writeNewest();

@@ -1,6 +1,7 @@
 // A worker: listener, engine and plugins in a process of its own, led by its keeper over IPC.
 // Must not load a database driver or decide anything that concerns more than this process.
 import cluster from 'node:cluster';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityProblem } from '../../../core/check.ts';
 import { compileConfigSchemas } from '../../../core/config.ts';
@@ -14,6 +15,8 @@ import { createSecureFront, type SecureFront } from '../../../http/tls/secure-fr
 import { WireTally } from '../../../http/wire-tally.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
 import { startLoopMeter } from '../../../ops/loop-delay.ts';
+import { openPackageFolder } from '../../../sources/packages/folder.ts';
+import { createPackageSource } from '../../../sources/packages/source.ts';
 import { type FailedStep, LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
 import { buildReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
@@ -68,7 +71,9 @@ async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerP
   const plugins = await loadPlugins([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
   await inSlices(compileConfigSchemas(plugins.values()));
   const front = createSecureFront({ alpn: ALPN, metrics: ports.metrics });
-  const engine = createEngine({ ports, plugins, trustedProxies: settings.trustedProxies, wire: front.hosts });
+  const folder = openPackageFolder(join(settings.dataDir, 'plugins'));
+  const installs = createPackageSource({ ...ports, folder, rootFile: settings.pluginRoot });
+  const engine = createEngine({ ports, plugins, installs, trustedProxies: settings.trustedProxies, wire: front.hosts });
   const started = new WorkerProcess({ settings, ports, engine, front, send });
   // What a plugin throws where nobody catches it, such as in a timer, may have left this process half broken: it goes on
   // serving only until another has taken its place.
