@@ -13,17 +13,28 @@ export interface AdminCall {
   readonly body?: { readonly type: string; readonly text: string };
 }
 
-interface ProblemAnswer {
+/** Is what the admin service answers when it refuses. */
+export interface ProblemAnswer {
   readonly title?: string;
   readonly detail?: string;
   readonly code?: string;
   readonly problems?: readonly { readonly pointer: string; readonly message: string }[];
 }
 
+/** Says that the admin service refused a call; the message names every problem. */
+export class AdminRefusal extends CommandError {
+  readonly answer: ProblemAnswer;
+
+  constructor(status: number, text: string) {
+    super(describeRefusal(status, text));
+    this.answer = parseProblem(text);
+  }
+}
+
 /** A replacement of ten thousand apis takes seconds; nothing takes a minute. */
 const TIMEOUT_MS = 120_000;
 
-/** Calls the admin REST and gives the body of a good answer. @throws CommandError with every problem, one a line. */
+/** Calls the admin REST and gives the body of a good answer. @throws AdminRefusal with every problem, one a line; CommandError */
 export async function callAdmin(settings: Settings, call: AdminCall): Promise<string> {
   const url = new URL(call.path, `${settings.adminUrl.replace(/\/+$/, '')}/`);
   const token = await readToken(settings);
@@ -47,7 +58,7 @@ export async function callAdmin(settings: Settings, call: AdminCall): Promise<st
     );
   }
   const text = await response.text();
-  if (!response.ok) throw new CommandError(describeRefusal(response.status, text));
+  if (!response.ok) throw new AdminRefusal(response.status, text);
   return text;
 }
 

@@ -8,12 +8,17 @@ import { exportCommand } from './commands/export.ts';
 import { gatewayCommand } from './commands/gateway.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { pluginDevCommand } from './commands/plugin/dev.ts';
+import { pluginInstallCommand } from './commands/plugin/install.ts';
 import { pluginKeygenCommand } from './commands/plugin/keygen.ts';
+import { pluginListCommand } from './commands/plugin/list.ts';
 import { pluginNewCommand } from './commands/plugin/new.ts';
 import { pluginPackCommand } from './commands/plugin/pack.ts';
 import { pluginPublishCommand } from './commands/plugin/publish.ts';
+import { pluginRollbackCommand } from './commands/plugin/rollback.ts';
 import { pluginSignCommand } from './commands/plugin/sign.ts';
 import { pluginTestCommand } from './commands/plugin/test.ts';
+import { pluginUninstallCommand } from './commands/plugin/uninstall.ts';
+import { pluginUpgradeCommand } from './commands/plugin/upgrade.ts';
 import { startCommand } from './commands/start.ts';
 
 /** Holds every command. */
@@ -32,4 +37,9 @@ export const COMMANDS: readonly Command[] = [
   pluginKeygenCommand,
   pluginSignCommand,
   pluginPublishCommand,
+  pluginInstallCommand,
+  pluginListCommand,
+  pluginUpgradeCommand,
+  pluginRollbackCommand,
+  pluginUninstallCommand,
 ];

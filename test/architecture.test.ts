@@ -125,6 +125,7 @@ describe('architecture', () => {
       /^gateway\/core\/(document|routing|tls)\//,
       /^gateway\/package\//,
       /^gateway\/sources\/(postgres\/|secrets\.ts|durable-file\.ts)/,
+      /^gateway\/sandbox\/sandbox\.ts$/,
       /^gateway\/loader\.ts$/,
       /^@koa\/router$/,
     ];

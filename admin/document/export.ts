@@ -4,6 +4,7 @@ import type { DocumentState } from '../../gateway/core/config.ts';
 import type { Api, Binding, Consumer, Credential, Route } from '../../gateway/core/model.ts';
 import { exportCertificate } from './certificates.ts';
 import { exportCredential, showCredential } from './credentials.ts';
+import { exportInstall } from './installs.ts';
 import type { Input } from './read.ts';
 
 /** Says what an export holds. */
@@ -20,6 +21,7 @@ export interface ConfigDocument {
   readonly upstreams: readonly Input[];
   readonly apis: readonly Input[];
   readonly consumers: readonly Input[];
+  readonly installs: readonly Input[];
   readonly bindings: readonly Input[];
 }
 
@@ -74,6 +76,9 @@ export function exportDocument(state: DocumentState, options: ExportOptions): Co
     upstreams: byName(state.upstreams.values(), (upstream) => upstream.name).map((one) => strip(one, options)),
     apis: byName(state.apis.values(), (api) => api.name).map(showApi),
     consumers: byName(state.consumers.values(), (consumer) => consumer.username).map(showConsumer),
+    installs: byName(state.installs.values(), (install) => install.plugin).map((one) =>
+      strip(exportInstall(one, options.hasSecrets), options),
+    ),
     bindings: byName(state.bindings.values(), bindingName).map(showBinding),
   };
 }

@@ -1,7 +1,8 @@
 // Turns a whole configuration document into changes of a draft: all of it or nothing.
 // Must not check what checkDocument checks, and must not hash passwords: seal.ts did.
-import { bindingKey, type EntityProblem, type InstalledPlugins } from '../../gateway/core/check.ts';
+import { bindingKey, type EntityProblem } from '../../gateway/core/check.ts';
 import { KINDS, mapOf } from '../../gateway/core/config.ts';
+import { findAmong, type PluginFinder } from '../../gateway/core/document/installs.ts';
 import type { Api, Credential, EntityKind, EntityOf } from '../../gateway/core/model.ts';
 import { createSlicer, type Slicer } from '../../gateway/core/slicer.ts';
 import { hashKey } from '../../gateway/sources/secrets.ts';
@@ -11,6 +12,7 @@ import { type ScopeFinder, toBinding } from './bindings.ts';
 import { putCertificate, toCertificate } from './certificates.ts';
 import { toCredential } from './credentials.ts';
 import { type Draft, nameOf } from './draft.ts';
+import { type OfferedVersion, putInstall, toInstall } from './installs.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isId } from './read.ts';
 import type { Item, ReadConfig } from './read-config.ts';
@@ -23,7 +25,10 @@ export interface ImportOptions {
   /** Leaves alone what the document does not list. */
   readonly isMerge: boolean;
   readonly allowShrink: boolean;
-  readonly plugins: InstalledPlugins;
+  /** Plugins in folders. */
+  readonly plugins: PluginFinder;
+  /** Finds a version in the marketplace. */
+  readonly findVersion: (plugin: string, version: string) => Promise<OfferedVersion | undefined>;
   readonly secretKey: Uint8Array;
 }
 
@@ -47,12 +52,26 @@ export async function applyConfig(
     for (const one of config.credentials.get(item) ?? []) run.putCredential(one, consumer.id);
     return consumer;
   });
-  run.removeUnlisted(['certificate', 'upstream', 'api', 'consumer', 'credential']);
+  const offered = await findOffered(config.sections.installs, options);
+  await run.putNamed('install', config.sections.installs, (input, existing, item) =>
+    putInstall(draft, toInstall(input, { existing, offered: offered.get(item), secretKey: options.secretKey })),
+  );
+  run.removeUnlisted(['certificate', 'upstream', 'api', 'consumer', 'credential', 'install']);
   await run.putBindings(config.sections.bindings);
   run.removeUnlisted(['binding']);
   run.collector.finish();
   if (!options.isMerge && !options.allowShrink) checkShrink(draft);
   return ({ kind, id, pointer }) => `${run.pointers.get(`${kind} ${id}`) ?? `/${kind}s/${id}`}${pointer}`;
+}
+
+async function findOffered(items: readonly Item[], options: ImportOptions): Promise<ReadonlyMap<Item, OfferedVersion>> {
+  const found = new Map<Item, OfferedVersion>();
+  for (const item of items) {
+    const { plugin, version } = item.input;
+    const offered = await options.findVersion(String(plugin), String(version));
+    if (offered !== undefined) found.set(item, offered);
+  }
+  return found;
 }
 
 class ImportRun {
@@ -72,7 +91,7 @@ class ImportRun {
   }
 
   /** Puts entities in the place of those with their id, else with their name. */
-  async putNamed<Kind extends 'certificate' | 'api' | 'upstream' | 'consumer'>(
+  async putNamed<Kind extends 'certificate' | 'api' | 'upstream' | 'consumer' | 'install'>(
     kind: Kind,
     items: readonly Item[],
     put: (input: Input, existing: EntityOf[Kind] | undefined, item: Item) => EntityOf[Kind],
@@ -81,9 +100,9 @@ class ImportRun {
     const byName = new Map([...base.values()].map((entity) => [nameOf(kind, entity), entity]));
     for (const item of items) {
       await this.#slicer.step();
-      const { id, name, username } = item.input;
-      const existing =
-        typeof id === 'string' ? base.get(id) : byName.get(String(kind === 'consumer' ? username : name));
+      const { id, name, username, plugin } = item.input;
+      const known = kind === 'consumer' ? username : kind === 'install' ? plugin : name;
+      const existing = typeof id === 'string' ? base.get(id) : byName.get(String(known));
       const entity = this.collector.attempt(() => put(item.input, existing, item), item.pointer);
       if (entity !== undefined) this.#place(kind, entity.id, item.pointer);
     }
@@ -105,11 +124,12 @@ class ImportRun {
 
   async putBindings(items: readonly Item[]): Promise<void> {
     const finder = createFinder(this.#draft);
+    const plugins = findAmong(this.#options.plugins, this.#draft.all('install').values());
     const byKey = new Map([...this.#draft.base.bindings.values()].map((binding) => [bindingKey(binding), binding.id]));
     for (const item of items) {
       await this.#slicer.step();
       this.collector.attempt(() => {
-        const made = toBinding(item.input, undefined, finder, this.#options.plugins);
+        const made = toBinding(item.input, undefined, finder, plugins);
         const known = item.input['id'] === undefined ? byKey.get(bindingKey(made)) : undefined;
         const binding = this.#draft.put('binding', known === undefined ? made : { ...made, id: known });
         this.#place('binding', binding.id, item.pointer);

@@ -8,7 +8,7 @@ import { invalidField } from '../errors.ts';
 import { ProblemCollector } from './problems.ts';
 import { type Input, isRecord, readEntity } from './read.ts';
 
-const SECTIONS = ['certificates', 'upstreams', 'apis', 'consumers', 'bindings'] as const;
+const SECTIONS = ['certificates', 'upstreams', 'apis', 'consumers', 'installs', 'bindings'] as const;
 type Section = (typeof SECTIONS)[number];
 
 /** Is one entity as read, with its place in the document. */
@@ -54,6 +54,7 @@ export async function readConfigDocument(body: unknown): Promise<ReadConfig> {
     upstreams: await readSection('upstreams'),
     apis: await readSection('apis'),
     consumers: await readSection('consumers'),
+    installs: await readSection('installs'),
     bindings: await readSection('bindings'),
   };
   collector.finish();

@@ -8,6 +8,7 @@ import { applyConfig } from '../document/import.ts';
 import { readConfigDocument } from '../document/read-config.ts';
 import { hashPasswordsIn } from '../document/seal.ts';
 import { printYaml } from '../middleware/yaml.ts';
+import { findVersion } from '../store/marketplace/versions.ts';
 import { WRITE_QUERY } from './resource.ts';
 
 /** Lists the routes of the whole configuration. */
@@ -52,12 +53,13 @@ async function apply(call: Call): Promise<Answer> {
   return await answerWrite(call, {
     action: `config.${query.mode}`,
     summary: `${query.mode} the configuration`,
-    async change(draft) {
+    async change(draft, transaction) {
       checkPreconditions(call, buildConfigEtag(draft.base.revision));
       locate = await applyConfig(draft, config, {
         isMerge: query.mode === 'merge',
         allowShrink: query.allowShrink === true,
         plugins: services.plugins,
+        findVersion: (plugin, version) => findVersion(transaction, plugin, version),
         secretKey: services.secretKey,
       });
       return draft.changes();

@@ -6,6 +6,7 @@ import {
   CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
+  INSTALL_SCHEMA,
   type JsonSchema,
   MANIFEST_SCHEMA,
   ROUTE_SCHEMA,
@@ -73,6 +74,7 @@ const ENTITIES: Readonly<Record<string, JsonSchema>> = {
       ),
     },
   },
+  Install: INSTALL_SCHEMA,
   Binding: BINDING_SCHEMA,
 };
 
@@ -116,6 +118,7 @@ function buildSchemas(): Readonly<Record<string, JsonSchema>> {
             properties: { ...(CONSUMER_SCHEMA['properties'] as JsonSchema), credentials: listOf('Credential') },
           },
         },
+        installs: listOf('Install'),
         bindings: listOf('Binding'),
       },
     },

@@ -36,6 +36,13 @@ export const OPERATION_ROUTES: readonly RouteSpec[] = [
   { ...read, path: '/v1/plugins/:plugin', summary: 'Show installed plugin', gives: 'Plugin', handle: plugin },
   {
     ...read,
+    path: '/v1/plugins/:namespace/:name',
+    summary: 'Show plugin installed from the marketplace',
+    gives: 'Plugin',
+    handle: plugin,
+  },
+  {
+    ...read,
     path: '/v1/audit',
     summary: 'List audit events, newest first',
     gives: 'AuditList',
@@ -81,22 +88,41 @@ async function upstreamHealth(call: Call): Promise<Answer> {
   return { body: { data, next: null } };
 }
 
-async function plugins(call: Call): Promise<Answer> {
-  const { database, publisher } = call.services;
+/** Reads plugins of both kinds: those in folders, and those that the marketplace installed. */
+async function readPlugins({ database, publisher }: Call['services']): Promise<Installed> {
   const [rows, seen, state] = await Promise.all([database.run(listPlugins), database.run(listNodes), publisher.read()]);
+  const installs = Array.from(state.installs.values(), (install) => ({
+    name: install.plugin,
+    version: install.version,
+    source: 'marketplace',
+    manifest: install.manifest,
+    configSchema: install.configSchema,
+    installedAt: install.updatedAt,
+  }));
+  return { rows: [...rows, ...installs], seen, bindings: [...state.bindings.values()] };
+}
+
+interface Installed {
+  readonly rows: readonly PluginRow[];
+  readonly seen: readonly NodeRow[];
+  readonly bindings: readonly { readonly plugin: string }[];
+}
+
+async function plugins(call: Call): Promise<Answer> {
+  const { rows, seen, bindings } = await readPlugins(call.services);
   return answerPage(call, rows, {
     keyOf: (row) => `${row.name} ${row.version}`,
     textOf: (row) => `${row.name}\n${row.manifest.title}`,
-    show: (row) => showPlugin(row, seen, [...state.bindings.values()]),
+    show: (row) => showPlugin(row, seen, bindings),
   });
 }
 
 async function plugin(call: Call): Promise<Answer> {
-  const { database, publisher } = call.services;
-  const [rows, seen, state] = await Promise.all([database.run(listPlugins), database.run(listNodes), publisher.read()]);
-  const row = rows.findLast((one) => one.name === call.params['plugin']);
+  const { plugin: own, namespace, name } = call.params;
+  const { rows, seen, bindings } = await readPlugins(call.services);
+  const row = rows.findLast((one) => one.name === (own ?? `${namespace}/${name}`));
   if (row === undefined) throw new AdminError('NOT_FOUND', 'There is no such plugin.');
-  return { body: showPlugin(row, seen, [...state.bindings.values()]) };
+  return { body: showPlugin(row, seen, bindings) };
 }
 
 function showPlugin(

@@ -5,6 +5,7 @@ import { API_ROUTE_ROUTES } from './api-routes.ts';
 import { BINDING_ROUTES } from './bindings.ts';
 import { CONFIG_ROUTES } from './config.ts';
 import { API_ROUTES, CERTIFICATE_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
+import { INSTALL_ROUTES } from './installs.ts';
 import { MARKETPLACE_INDEX_ROUTES } from './marketplace/index.ts';
 import { MARKETPLACE_PLUGIN_ROUTES } from './marketplace/plugins.ts';
 import { PUBLISHER_ROUTES } from './marketplace/publishers.ts';
@@ -30,6 +31,7 @@ export const ROUTES: readonly RouteSpec[] = [
   ...CONSUMER_ROUTES,
   ...CREDENTIAL_ROUTES,
   ...BINDING_ROUTES,
+  ...INSTALL_ROUTES,
   ...OPERATION_ROUTES,
   ...REVISION_ROUTES,
   ...CONFIG_ROUTES,

@@ -1,0 +1,135 @@
+// A plugin's life in the whole product, under load: published, installed, upgraded, rolled back, uninstalled.
+// Must not pause the load for anything.
+import assert from 'node:assert/strict';
+import { generateKeys, toKeyEntry } from '../../gateway/package/keys.ts';
+import { openPackage } from '../../gateway/package/package.ts';
+import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
+import { runCommand } from '../support/command.ts';
+import { type RunningProduct, startProduct } from '../support/gateway.ts';
+import { countStatuses, startLoad } from '../support/load.ts';
+import { type Origin, startOrigin } from '../support/origin.ts';
+import { samplePackage, signPackage } from '../support/packages.ts';
+
+const HELLO = '/v1/installs/acme/hello';
+const GRANTED = { response: { headers: { write: ['x-hello'] } } };
+
+/** Every node runs a change within two seconds; a machine that runs other tests beside gets more. */
+const APPLIED_MS = 6_000;
+
+describe('plugins of the marketplace in the product', function () {
+  this.timeout(120_000);
+  let origin: Origin;
+  let product: RunningProduct;
+  let admin: AdminClient;
+  const keys = generateKeys();
+
+  before(async () => {
+    origin = await startOrigin();
+    product = await startProduct();
+    admin = await connectAdmin(product);
+    await admin.call('POST', '/v1/apis', { name: 'orders', upstream: origin.url, routes: [{ paths: ['/orders'] }] });
+    const publisher = { namespace: 'acme', title: 'Acme', keys: [toKeyEntry(keys.publicKey).publicKey] };
+    await admin.call('POST', '/v1/marketplace/publishers', publisher);
+    await publish('1.0.0');
+    await publish('2.0.0');
+  });
+
+  after(async () => {
+    await product?.stop();
+    await origin.close();
+  });
+
+  async function publish(version: string): Promise<void> {
+    const code = `export const plugin = { onResponse({ response }) { response.headers.set('x-hello', '${version}'); } };\n`;
+    const bytes = samplePackage({ manifest: { version, failPolicy: 'closed' }, files: { 'index.js': code } });
+    const envelope = signPackage(openPackage(bytes), keys);
+    await admin.call('POST', '/v1/marketplace/plugins', { package: bytes.toString('base64'), envelope });
+    const path = `/v1/marketplace/plugins/acme/hello/versions/${version}/review`;
+    await admin.call('POST', path, { decision: 'approve' });
+  }
+
+  async function ask(): Promise<string | null> {
+    const response = await fetch(`${product.urls.proxy}/orders`);
+    await response.arrayBuffer();
+    return response.headers.get('x-hello');
+  }
+
+  it('loses no request while a version is installed, bound, upgraded, rolled back and uninstalled', async () => {
+    const load = startLoad(product.urls.proxy, { connections: 8, path: '/orders', pauseMs: 2 });
+    await load.waitFor(200);
+    const took: number[] = [];
+    const step = async (method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown) => {
+      const from = performance.now();
+      const answer = await admin.call(method, `${path}?wait=applied`, body);
+      took.push(performance.now() - from);
+      await load.waitFor(200);
+      return answer;
+    };
+
+    await step('POST', '/v1/installs', { plugin: 'acme/hello', version: '1.0.0', granted: GRANTED });
+    const bound = await step('POST', '/v1/bindings', { plugin: 'acme/hello', config: {} });
+    const seen = [await ask()];
+    await step('PATCH', HELLO, { version: '2.0.0' });
+    seen.push(await ask());
+    await step('POST', `${HELLO}/rollback`);
+    seen.push(await ask());
+    await step('DELETE', `/v1/bindings/${bound.body['id']}`);
+    await step('DELETE', HELLO);
+    seen.push(await ask());
+    const samples = await load.stop();
+
+    assert.deepEqual(seen, ['1.0.0', '2.0.0', '1.0.0', null]);
+    assert.deepEqual(countStatuses(samples), { 200: samples.length });
+    assert.ok(Math.max(...took) < APPLIED_MS, `the slowest step took ${Math.round(Math.max(...took))} ms`);
+  });
+
+  it('installs, lists, upgrades, rolls back and uninstalls from the command line', async () => {
+    const environment = {
+      SALLYPORT_ADMIN_URL: product.urls.admin,
+      SALLYPORT_DATA_DIR: product.dataDir,
+    };
+    const run = async (...words: string[]) => {
+      const { code, printed, complained } = await runCommand(['plugin', ...words], process.cwd(), environment);
+      return { code, text: `${printed}${complained}` };
+    };
+
+    const refused = await run('install', 'acme/hello@1.0.0');
+    const steps = [
+      await run('install', 'acme/hello@1.0.0', '--grant'),
+      await run('upgrade', 'acme/hello@2.0.0', '--dry-run'),
+      await run('upgrade', 'acme/hello@2.0.0'),
+      await run('list'),
+      await run('rollback', 'acme/hello'),
+      await run('uninstall', 'acme/hello'),
+      await run('list'),
+    ];
+
+    assert.equal(refused.code, 1);
+    assert.match(refused.text, /x-hello[\s\S]*--grant/);
+    assert.deepEqual(
+      steps.map(({ code }) => code),
+      steps.map(() => 0),
+      steps.map(({ text }) => text).join('\n'),
+    );
+    const [installed, preview, upgraded, listed, back, gone, empty] = steps.map(({ text }) => text);
+    assert.match(installed ?? '', /Installed acme\/hello@1\.0\.0/);
+    assert.match(preview ?? '', /nothing was changed/);
+    assert.match(upgraded ?? '', /Upgraded to acme\/hello@2\.0\.0/);
+    assert.match(listed ?? '', /acme\/hello@2\.0\.0 .*before 1\.0\.0/);
+    assert.match(back ?? '', /Rolled back to acme\/hello@1\.0\.0/);
+    assert.match(gone ?? '', /Uninstalled/);
+    assert.match(empty ?? '', /Nothing is installed/);
+  });
+
+  it('tells whoever waits that a version does not run, and why', async () => {
+    await admin.call('POST', '/v1/installs?wait=applied', { plugin: 'acme/hello', version: '1.0.0', granted: GRANTED });
+
+    const refused = await admin.tryCall('PATCH', `${HELLO}?wait=applied`, { version: '2.0.0', tier: 'native' });
+
+    assert.equal(refused.status, 504);
+    assert.match(String(refused.body['detail']), /acme\/hello does not run: expected a sandbox/);
+    const [node] = refused.body['nodes'] as { plugins: { running: string; wanted: string }[] }[];
+    assert.deepEqual([node?.plugins[0]?.wanted, node?.plugins[0]?.running], ['2.0.0', '1.0.0']);
+    await admin.call('DELETE', HELLO);
+  });
+});
