@@ -62,7 +62,7 @@ report().catch((error) => ({ error: String(error) })).then((found) => fetch('/re
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 
 describe('a browser', function () {
-  this.timeout(120_000);
+  this.timeout(60_000);
   let program: string;
   let stage: ClientStage;
   let folder: string;
@@ -86,17 +86,17 @@ describe('a browser', function () {
   });
 
   afterEach(async () => {
-    if (!browser) return;
-    const { pid } = browser;
+    if (browser?.pid === undefined || browser.exitCode !== null || browser.signalCode !== null) return;
     const ended = once(browser, 'exit');
     // A group of its own: it has children that outlive it otherwise.
-    if (pid !== undefined && browser.exitCode === null) process.kill(-pid, 'SIGKILL');
+    process.kill(-browser.pid, 'SIGKILL');
     await ended;
-    browser = undefined;
   });
 
   /** Opens the page and gives what it says. */
   async function visit(url: string): Promise<Report> {
+    // A profile whose browser was killed may be taken for one in use.
+    const profile = await mkdtemp(join(folder, 'profile-'));
     browser = spawn(
       program,
       [
@@ -104,7 +104,7 @@ describe('a browser', function () {
         ...['--disable-background-networking', '--disable-extensions', '--disable-component-update'],
         // Keeps it open behind the loading of the page.
         '--remote-debugging-port=0',
-        `--user-data-dir=${folder}`,
+        `--user-data-dir=${profile}`,
         '--ignore-certificate-errors',
         `--host-resolver-rules=MAP ${HOST} 127.0.0.1`,
         url,

@@ -85,8 +85,11 @@ async function startEchoOrigin(page: string): Promise<EchoOrigin> {
     } else if (pathname === '/echo') request.pipe(response);
     else if (pathname === '/digest') digest(request, response);
     else if (pathname === '/report') {
-      readText(request, (text) => reports.put(JSON.parse(text)));
-      response.end();
+      // Not before the whole of it came: whoever answers early may never get the rest.
+      readText(request, (text) => {
+        reports.put(JSON.parse(text));
+        response.end();
+      });
     } else if (pathname === '/endless') {
       response.write('begun');
       endless.put({ gone: new Promise((resolve) => response.once('close', resolve)) });
