@@ -31,13 +31,13 @@ const KIT = 'sallyport/testing';
 /** Bundles the project at `folder` as it is packed. @throws BundleError */
 export async function bundlePlugin(folder: string): Promise<Bundle> {
   const { build } = await import('esbuild');
-  return toBundle(await describeFailure(() => build(pluginOptions(folder, 'packed'))));
+  return toBundle(await describeFailure(() => build(pluginOptions(folder))));
 }
 
-/** Opens a bundler whose code runs in this process: it is given this gateway's own contract. */
+/** Opens a bundler of the project at `folder`. */
 export async function openBundler(folder: string): Promise<Bundler> {
   const { context } = await import('esbuild');
-  const bundling = await context(pluginOptions(folder, 'here'));
+  const bundling = await context(pluginOptions(folder));
   return {
     build: async () => toBundle(await describeFailure(() => bundling.rebuild())),
     close: () => bundling.dispose(),
@@ -74,7 +74,7 @@ const COMMON: BuildOptions = {
   tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true, target: 'es2023' } },
 };
 
-function pluginOptions(folder: string, use: 'packed' | 'here') {
+function pluginOptions(folder: string) {
   return {
     ...COMMON,
     absWorkingDir: folder,
@@ -85,7 +85,7 @@ function pluginOptions(folder: string, use: 'packed' | 'here') {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     external: [CONTRACT],
-    plugins: use === 'packed' ? [refuseBuiltins()] : [lendContract(), refuseBuiltins()],
+    plugins: [refuseBuiltins()],
   } satisfies BuildOptions;
 }
 

@@ -5,6 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from '../../gateway/core/plugin.ts';
 import { buildValidator } from '../../gateway/core/validate.ts';
+import type { Tier } from '../../gateway/sandbox/sandbox.ts';
+import { fixtureSecrets } from '../../gateway/testing.ts';
 import { describeProblems } from '../admin-client.ts';
 import { CommandError } from '../output.ts';
 import type { ListenAddress } from '../setting-parsers.ts';
@@ -23,6 +25,9 @@ export interface DevOptions {
   readonly upstream: string | undefined;
   /** JSON file with the binding's configuration; undefined = the schema's first example. */
   readonly configFile: string | undefined;
+  readonly tier: Tier;
+  /** By name; what is not here has the value that it has in fixtures. */
+  readonly secrets: Readonly<Record<string, string>>;
   print(line: string): void;
 }
 
@@ -100,17 +105,15 @@ class Session {
   }
 
   async #build(): Promise<void> {
-    const { options, gateway, bundler } = this.#parts;
+    const { options, bundler } = this.#parts;
     const { folder, print } = options;
     const beganAt = performance.now();
     try {
       const project = await readProject(folder);
       const bundle = await bundler.build();
       this.#watch(bundle.inputs);
-      const loaded = await loadBundle(project, bundle.code);
       const config = await readDevConfig(project, options.configFile);
-      const plugin = traceHooks(loaded.plugin, (trace) => print(describeTrace(trace)));
-      await gateway.run({ ...loaded, plugin }, config);
+      await this.#run(project, bundle.code, config);
       const tookMs = Math.round(performance.now() - beganAt);
       const { name, version } = project.manifest;
       print(
@@ -120,6 +123,25 @@ class Session {
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       print(`${error.message}\n${this.#hasRun ? 'The version before goes on.' : 'Waiting for a change.'}`);
+    }
+  }
+
+  async #run(project: PluginProject, code: string, config: unknown): Promise<void> {
+    const { options, gateway } = this.#parts;
+    const { tier, print } = options;
+    const secrets = { ...fixtureSecrets(project.manifest), ...options.secrets };
+    const { loaded, close } = await loadBundle(project, code, { tier, secrets, log: printLog(print) });
+    const traced = traceHooks(loaded.plugin, (trace) => print(describeTrace(trace)));
+    // Requests in flight may outlast the swap: what it runs in is let go with its set-up.
+    const plugin: typeof traced = {
+      ...traced,
+      close: (state) => Promise.resolve(loaded.plugin.close?.(state)).finally(close),
+    };
+    try {
+      await gateway.run({ ...loaded, plugin }, config);
+    } catch (error) {
+      await close();
+      throw error;
     }
   }
 

@@ -164,7 +164,6 @@ function viewOf(exchange: Exchange): ReadonlyMap<string, string> {
   }
   if (consumer) view.set('consumer', consumer.username);
   view.set('request id', exchange.id);
-  for (const [key, value] of exchange.state) view.set(`state ${key}`, String(JSON.stringify(value)));
   return view;
 }
 

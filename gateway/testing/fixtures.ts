@@ -98,7 +98,7 @@ function runFixture({ plugin, manifest }: Subject, fixture: Fixture, config: unk
   return runPlugin(plugin, {
     config,
     manifest,
-    host: fakeHost({ binding: { plugin: manifest.name } }),
+    host: fakeHost({ binding: { plugin: manifest.name }, secrets: fixtureSecrets(manifest) }),
     request: { ...request, ...(body !== undefined && { body: toBody(body) }), ...(identity && { identity }) },
     upstream: { ...upstream, ...(answered !== undefined && { body: toBody(answered) }) },
   });

@@ -1,6 +1,7 @@
 // The example plugins: each passes its fixtures, packs, and says in its README what its schema says.
 // Must not run what hostile does when it is told to: that is for the sandbox's tests.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,7 @@ import { writeConfigTypes } from '../../cli/plugin/config-types.ts';
 import { packProject } from '../../cli/plugin/pack.ts';
 import { readProject } from '../../cli/plugin/project.ts';
 import { type Masking, maskChunk, type Scan, START } from '../../examples/plugins/json-masker/src/scan.ts';
+import { hmacSha256, toBase64, toUtf8 } from '../../examples/plugins/webhook-signer/src/hmac.ts';
 import { plain, readTable } from '../support/markdown.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../examples/plugins', import.meta.url));
@@ -91,5 +93,16 @@ describe('examples/plugins/json-masker', () => {
 
     assert.equal(mask([Buffer.from(many)]), many.replaceAll('1', '"***"'));
     assert.equal(mask([Buffer.from(long)]), long.replace(/2}$/, '"***"}'));
+  });
+});
+
+describe('examples/plugins/webhook-signer', () => {
+  it('computes the HMAC that Node computes, for keys and messages of every length around a block', () => {
+    for (let length = 0; length < 200; length++) {
+      const [key, message] = ['k'.repeat(length), `€😀${'m'.repeat(length)}`] as const;
+
+      const expected = createHmac('sha256', key).update(message).digest('base64');
+      assert.equal(toBase64(hmacSha256(toUtf8(key), toUtf8(message))), expected, `length ${length}`);
+    }
   });
 });

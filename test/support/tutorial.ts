@@ -17,7 +17,7 @@ export type TutorialBlock =
   /** Runs beside everything that follows. */
   | { readonly kind: 'background'; readonly text: string; readonly output: string }
   | { readonly kind: 'file'; readonly name: string; readonly text: string }
-  /** What the second terminal has said by the end. */
+  /** What the second terminal says. */
   | { readonly kind: 'said'; readonly output: string };
 
 /** Reads the blocks between the markers `<!-- walkthrough -->` and `<!-- /walkthrough -->`. */
@@ -36,9 +36,9 @@ export function fitsOutput(actual: string, shown: string): boolean {
   return new RegExp(`^${toPattern(shown)}$`).test(actual);
 }
 
-/** As `fitsOutput`, anywhere in a text. */
-export function holdsOutput(actual: string, shown: string): boolean {
-  return new RegExp(`^${toPattern(shown)}`, 'm').test(actual);
+/** Matches what a page shows, anywhere in a text; see `fitsOutput`. */
+export function outputPattern(shown: string): RegExp {
+  return new RegExp(`^${toPattern(shown)}`, 'm');
 }
 
 function toPattern(shown: string): string {
@@ -54,8 +54,8 @@ export interface Reader {
   start(commands: string, ready: RegExp): Promise<void>;
   /** Saves files, and waits until the second terminal says `after`, if it runs. */
   save(files: readonly { readonly name: string; readonly text: string }[], after: RegExp): Promise<void>;
-  /** Is all that the second terminal has said. */
-  readonly said: string;
+  /** Waits until the second terminal has said what fits. */
+  hear(pattern: RegExp): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -76,9 +76,7 @@ export function openReader(home: string, folder: string, environment: NodeJS.Pro
       hear();
     });
   return {
-    get said() {
-      return said;
-    },
+    hear: (pattern) => waitFor(pattern, 0),
     run: (commands) => runInShell(shell, commands),
     async start(commands, ready) {
       // A group of its own: npm and its shell stand between us and the command.

@@ -1,5 +1,6 @@
 // `sallyport plugin dev`: a local gateway with the plugin of this folder, reloaded at every save.
 // Must not do the work itself: cli/plugin does.
+import { readFile } from 'node:fs/promises';
 import type { Command } from '../../command.ts';
 import { awaitStop } from '../../house/signals.ts';
 import { CommandError } from '../../output.ts';
@@ -15,7 +16,8 @@ export const pluginDevCommand: Command = {
   details:
     'Runs the plugin of this folder behind a gateway of its own, with the real engine and listener, in front of an upstream\n' +
     'that answers with what it got. Prints for every request what each hook changed. At every save the plugin is built and\n' +
-    'swapped; when it does not build, the version before goes on. The configuration is the first example of the schema.',
+    'swapped; when it does not build, the version before goes on. The configuration is the first example of the schema, and a\n' +
+    'secret NAME is fixture-secret-NAME. What the manifest does not permit fails, as it will where the plugin is installed.',
   examples: [
     'sallyport plugin dev',
     'sallyport plugin dev --upstream http://127.0.0.1:9000 --config my-config.json',
@@ -29,6 +31,12 @@ export const pluginDevCommand: Command = {
     },
     upstream: { type: 'string', value: 'URL', description: 'an upstream of yours instead of the echo' },
     config: { type: 'string', value: 'FILE', description: 'JSON file with the configuration' },
+    secrets: { type: 'string', value: 'FILE', description: 'file with secrets, one NAME=value a line' },
+    tier: {
+      type: 'string',
+      value: 'TIER',
+      description: 'native (in this process, the default), or process, as when installed',
+    },
   },
   minArguments: 0,
   maxArguments: 0,
@@ -44,6 +52,8 @@ export const pluginDevCommand: Command = {
       listen,
       upstream,
       configFile: values['config'],
+      tier: readOption('tier', values['tier'] ?? 'native', readTier),
+      secrets: values['secrets'] === undefined ? {} : await readSecrets(values['secrets']),
       print: output.print,
     });
     const stop = awaitStop(parent, () => undefined);
@@ -54,6 +64,20 @@ export const pluginDevCommand: Command = {
     return 0;
   },
 };
+
+function readTier(text: string): 'native' | 'process' {
+  if (text === 'native' || text === 'process') return text;
+  throw new Error('expected native or process');
+}
+
+async function readSecrets(file: string): Promise<Readonly<Record<string, string>>> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new CommandError(`--secrets: ${error.message}`);
+  });
+  return Object.fromEntries(
+    [...text.matchAll(/^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/gm)].map(([, name, value]) => [name, value]),
+  );
+}
 
 function readOption<T>(name: string, text: string, parse: (text: string) => T): T {
   try {

@@ -30,6 +30,21 @@ describe('sallyport plugin dev', function () {
     });
   };
 
+  const start = async (tier: 'native' | 'process'): Promise<void> => {
+    session = await startDev({
+      folder,
+      tier,
+      listen: { host: '127.0.0.1', port: 0 },
+      upstream: undefined,
+      configFile: undefined,
+      secrets: {},
+      print(line) {
+        lines.push(line);
+        hear();
+      },
+    });
+  };
+
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-dev-'));
     for (const [name, text] of listProjectFiles({ namespace: 'acme', name: 'stamp' })) {
@@ -37,16 +52,7 @@ describe('sallyport plugin dev', function () {
     }
     lines = [];
     hear = () => undefined;
-    session = await startDev({
-      folder,
-      listen: { host: '127.0.0.1', port: 0 },
-      upstream: undefined,
-      configFile: undefined,
-      print(line) {
-        lines.push(line);
-        hear();
-      },
-    });
+    await start('native');
   });
 
   afterEach(async () => {
@@ -94,6 +100,17 @@ describe('sallyport plugin dev', function () {
     );
   });
 
+  it('runs it in a process of its own when told to, and lets go of the one before at a save', async () => {
+    await session.close();
+    await start('process');
+    const reloaded = printed(/^reloaded/);
+
+    await edit('src/index.ts', (text) => text.replace(', world', ', you'));
+    await reloaded;
+
+    assert.equal((await fetch(session.url)).headers.get('x-stamp'), 'Hello, you');
+  });
+
   it('goes on with the version before while the new one does not build', async () => {
     const complained = printed(/goes on/);
 
@@ -116,21 +133,37 @@ describe('sallyport plugin dev', function () {
     assert.equal((await fetch(session.url)).headers.get('x-stamp'), 'Servus, world');
   });
 
+  it('shows what the manifest does not permit', async () => {
+    const reloaded = printed(/^reloaded/);
+    await edit('src/index.ts', (text) => text.replace("'x-stamp'", "'set-cookie'"));
+    await reloaded;
+    const said = printed(/^GET/);
+
+    const { headers } = await fetch(session.url);
+
+    assert.match(await said, /onResponse.*\n? *threw DeniedError: .*set-cookie/);
+    assert.equal(headers.get('set-cookie'), null);
+  });
+
   it('shows rewritten requests, answers, bodies and failures', async () => {
     const reloaded = printed(/^reloaded/);
+    const touched = { headers: 'write', path: 'write', query: 'write', body: 'write' };
     await edit('manifest.json', (text) =>
-      text.replace(/\[\s*"onResponse"\s*\]/, '["onRequest", "onUpstreamRequest", "onResponseChunk"]'),
+      JSON.stringify({
+        ...JSON.parse(text),
+        hooks: ['onRequest', 'onUpstreamRequest', 'onResponseChunk'],
+        permissions: { request: touched, response: { body: 'write' } },
+      }),
     );
     await edit(
       'src/index.ts',
       () => `
 export const plugin = {
-  onRequest({ request, state }) {
+  onRequest({ request }) {
     if (request.path === '/broken') throw new TypeError('no such thing');
     request.path = '/v2' + request.path;
     request.query = 'a=2';
     request.headers.delete('x-secret');
-    state.set('acme/stamp.seen', { times: 1 });
   },
   onUpstreamRequest({ request }) {
     request.setBody(new Uint8Array(3));
@@ -153,7 +186,6 @@ export const plugin = {
       'request path: "/orders" -> "/v2/orders"',
       'request query: "" -> "a=2"',
       'request header x-secret: "s" -> (absent)',
-      'state acme/stamp.seen: (absent) -> "{\\"times\\":1}"',
       'request body: replaced by 3 bytes',
     ]) {
       assert.ok(text.includes(part), `${part} in\n${text}`);

@@ -109,6 +109,15 @@ describe('sallyport plugin test', function () {
     );
   });
 
+  it('finds what the manifest does not permit', async () => {
+    await edit('src/index.ts', (text) => text.replace("'x-stamp'", "'x-other'"));
+
+    const { code, printed } = await runCommand(['plugin', 'test'], folder);
+
+    assert.equal(code, 1);
+    assert.match(printed, /^ {4}a hook failed: .*not granted: .*x-other/m);
+  });
+
   it('points at what does not compile', async () => {
     await appendFile(join(folder, 'src/index.ts'), 'const = 1;\n');
 

@@ -10,7 +10,7 @@ import { type CommandResult, runCommand } from '../../support/command.ts';
 
 const TIMEOUT_MS = 120_000;
 const EXAMPLES = fileURLToPath(new URL('../../../../examples/plugins', import.meta.url));
-const NAMES = ['header-stamp', 'json-masker', 'ab-router', 'hostile'];
+const NAMES = ['header-stamp', 'json-masker', 'webhook-signer', 'ab-router', 'hostile'];
 
 describe('sallyport plugin publish', function () {
   this.timeout(TIMEOUT_MS);
