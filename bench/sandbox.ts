@@ -37,7 +37,10 @@ const HEADERS = {
 };
 
 /** Targets in microseconds per hook, one request at a time. */
-const TARGETS: Readonly<Record<Tier, number>> = { native: 0.3, isolate: 10, process: 60 };
+const TARGETS: ReadonlyMap<Tier, number> = new Map([
+  ['native', 0.3],
+  ['process', 60],
+]);
 
 /** Requests in flight in the second figure. */
 const IN_FLIGHT = 64;
@@ -87,17 +90,13 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Measures every tier that this machine has, and prints a table. */
+/** Measures every tier, and prints a table. */
 export async function benchSandbox(rounds: number, say: (line: string) => void): Promise<void> {
   const host: Host = fakeHost();
   say(`µs per hook that reads one header and writes one; medians of ${rounds} rounds\n`);
   say('tier      alone   64 in flight   of it processor time here   target');
-  for (const tier of Object.keys(TARGETS) as Tier[]) {
-    const sandbox = await open(tier).catch((error: Error) => error);
-    if (sandbox instanceof Error) {
-      say(`${tier.padEnd(8)}  not here: ${sandbox.message}`);
-      continue;
-    }
+  for (const [tier, target] of TARGETS) {
+    const sandbox = await open(tier);
     const exchange = fakeExchange({ headers: HEADERS });
     const state = await sandbox.plugin.setup?.({}, host);
     const subject: Subject = { hook: sandbox.plugin.onRequest as Hook, exchange, state };
@@ -111,7 +110,7 @@ export async function benchSandbox(rounds: number, say: (line: string) => void):
       figure((one) => one.ownCpuUs),
     ];
     say(
-      `${tier.padEnd(8)} ${alone.padStart(6)} ${many.padStart(14)} ${own.padStart(27)} ${TARGETS[tier].toString().padStart(8)}`,
+      `${tier.padEnd(8)} ${alone.padStart(6)} ${many.padStart(14)} ${own.padStart(27)} ${String(target).padStart(8)}`,
     );
     await sandbox.close();
   }

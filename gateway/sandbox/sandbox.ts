@@ -1,4 +1,4 @@
-// Puts a package's code to work in a tier: here, in an isolate, or in a process of its own. The pipeline sees no difference.
+// Puts a package's code to work in a tier: here, or in a process of its own. The pipeline sees no difference.
 // Must not decide what is granted, nor whom to trust.
 import type { Manifest } from '../core/manifest.ts';
 import type { Logger, Plugin } from '../core/plugin.ts';
@@ -11,7 +11,7 @@ import { openRemote } from './remote.ts';
 
 export type { Incident } from './keeper.ts';
 
-/** Names how far a plugin is kept from the gateway. */
+/** Names how far a plugin is kept from the gateway. No gateway has `isolate` yet: opening it is refused (ADR 0022). */
 export type Tier = 'native' | 'isolate' | 'process';
 
 /** Is what a plugin is run with. */

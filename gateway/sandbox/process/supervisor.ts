@@ -1,6 +1,7 @@
 // Keeps one child process alive for one plugin version: starts, watches, kills and starts it again.
 // Must not know hooks or exchanges: it carries a conversation.
 
+import { nextWaitMs } from '../backoff.ts';
 import { Conversation } from '../conversation.ts';
 import type { GuestKeeper, KeeperOptions } from '../keeper.ts';
 import { MAX_BLOB_BYTES, MAX_TEXT_BYTES } from '../messages.ts';
@@ -18,11 +19,6 @@ const MIN_TICK_MS = 5;
 const MAX_TICK_MS = 50;
 /** Ticks without work after which nobody looks any more. */
 const IDLE_TICKS = 20;
-/** Waits before the second restart in a row, doubled each time. */
-const BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 30_000;
-/** A child that lived so long has nothing to do with the crashes before. */
-const STEADY_MS = 60_000;
 /** Most bytes on their way to a child that does not read. */
 const MAX_QUEUED_BYTES: number = 32 * 1024 * 1024;
 
@@ -261,9 +257,8 @@ class Supervisor implements GuestKeeper {
 
   #planRestart({ startedMs }: { readonly startedMs: number }): void {
     if (this.#isClosed) return;
-    if (performance.now() - startedMs > STEADY_MS) this.#failures = 0;
-    const failures = this.#failures++;
-    const waitMs = failures === 0 ? 0 : Math.min(BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS);
+    const { waitMs, failures } = nextWaitMs(this.#failures, performance.now() - startedMs);
+    this.#failures = failures;
     const atMs = performance.now();
     this.#restart = setTimeout(() => {
       this.start().catch((error: Error) => {

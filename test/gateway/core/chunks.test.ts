@@ -4,6 +4,10 @@ import assert from 'node:assert/strict';
 import { ChunkPipe, type ChunkTransform } from '../../../gateway/core/exchange/chunk-pipe.ts';
 import { definePlugin, type Plugin } from '../../../gateway/core/plugin.ts';
 import { fakeHost, runPlugin } from '../../../gateway/testing.ts';
+import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
+import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
+import { type Origin, startRawOrigin } from '../../support/origin.ts';
+import { until } from '../../support/until.ts';
 
 const later = <Value>(value: Value): Promise<Value> => new Promise((resolve) => setImmediate(() => resolve(value)));
 const upper = (chunk: Uint8Array): Uint8Array => Buffer.from(Buffer.from(chunk).toString().toUpperCase());
@@ -74,6 +78,88 @@ describe('a chunk hook that gives a promise', () => {
 
       assert.equal(body, 'abcd');
     }
+  });
+});
+
+describe('a chunk hook that gives a promise, between sockets', () => {
+  let origin: Origin;
+  let gateway: TestGateway;
+
+  async function start(hooks: Plugin<unknown, unknown>): Promise<void> {
+    gateway = await startGateway({ plugins: [makePlugin('slow', hooks)] });
+    const routes = [makeRoute({ id: 'r-1', paths: ['/'], methods: ['GET', 'POST'] })];
+    const apis = [makeApi({ id: 'a-1', name: 'api', upstream: origin.url, routes })];
+    await gateway.apply(putAll({ apis, bindings: [makeBinding({ plugin: 'slow' })] }));
+  }
+
+  afterEach(async () => {
+    await gateway.close();
+    await origin.close();
+  });
+
+  it('carries megabytes both ways whole, however slow it is', async () => {
+    origin = await startRawOrigin((request, response) => void request.pipe(response));
+    const slow = async (chunk: Uint8Array): Promise<Uint8Array> => later(Buffer.from(chunk));
+    await start({ onRequestChunk: slow, onResponseChunk: slow });
+    const body = Buffer.alloc(8 * 1024 * 1024, 'abcdefghijklmnopqrstuvwxyz');
+
+    const answer = await fetch(gateway.url, { method: 'POST', body });
+
+    assert.ok(Buffer.from(await answer.arrayBuffer()).equals(body));
+  });
+
+  it('is let go of when the client leaves meanwhile', async () => {
+    origin = await startRawOrigin((_request, response) => void response.end('abc'));
+    let isAsked = false;
+    let give: (chunk: Uint8Array) => void = () => undefined;
+    let isComplete: boolean | undefined;
+    await start({
+      onResponseChunk(chunk) {
+        isAsked = true;
+        return new Promise((resolve) => {
+          give = () => resolve(chunk);
+        });
+      },
+      onLog: (exchange) => {
+        isComplete = exchange.outcome.isComplete;
+      },
+    });
+    const client = await openRaw(gateway.port);
+    client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(() => isAsked);
+
+    client.socket.destroy();
+    await until(() => isComplete !== undefined);
+    give(new Uint8Array(1));
+    await later(undefined);
+
+    assert.equal(isComplete, false);
+  });
+
+  it('breaks the request off when the client does, and never ends it as if it were whole', async () => {
+    let end: string | undefined;
+    origin = await startRawOrigin((request) => {
+      request.on('aborted', () => {
+        end = 'aborted';
+      });
+      request.on('error', () => undefined);
+      request.on('end', () => {
+        end = 'whole';
+      });
+      request.resume();
+    });
+    let calls = 0;
+    await start({ onRequestChunk: (chunk) => (++calls > 1 ? new Promise(() => undefined) : later(chunk)) });
+    const client = await openRaw(gateway.port);
+    client.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
+    await until(() => calls === 1);
+    client.write('3\r\ndef\r\n');
+    await until(() => calls === 2);
+
+    client.socket.destroy();
+    await until(() => end !== undefined);
+
+    assert.equal(end, 'aborted');
   });
 });
 

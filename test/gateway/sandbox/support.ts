@@ -7,6 +7,11 @@ import { type Incident, openSandbox, type Sandbox, type Tier } from '../../../ga
 import { fakeHost, type TestHost } from '../../../gateway/testing/host.ts';
 import { type RunningPlugin, startPlugin } from '../../../gateway/testing/run.ts';
 
+/** Names the tiers there are. */
+export const TIERS: readonly Tier[] = ['native', 'process'];
+/** Names those in which a plugin may be anybody's. */
+export const GUEST_TIERS: readonly Tier[] = ['process'];
+
 /** Writes nothing. */
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -2,8 +2,7 @@
 // Must not test what a hostile plugin does.
 import assert from 'node:assert/strict';
 import { fakeConsumers, fakeHost, type TestHost } from '../../../gateway/testing.ts';
-import { TIERS } from './isolate-support.ts';
-import { closeAll, openPackage } from './support.ts';
+import { closeAll, openPackage, TIERS } from './support.ts';
 
 function hostWith(options: Parameters<typeof fakeHost>[0] = {}): TestHost {
   return fakeHost({ ...options, binding: { plugin: 'acme/test' } });
