@@ -1,6 +1,5 @@
 // `sallyport plugin dev`: a local gateway with the plugin of this folder, reloaded at every save.
 // Must not do the work itself: cli/plugin does.
-import { readFile } from 'node:fs/promises';
 import type { Command } from '../../command.ts';
 import { awaitStop } from '../../house/signals.ts';
 import { CommandError } from '../../output.ts';
@@ -45,6 +44,7 @@ export const pluginDevCommand: Command = {
     const upstream = values['upstream'] && readOption('upstream', values['upstream'], urlWithScheme('http', 'https'));
     const { linkContract } = await import('../../plugin/contract-link.ts');
     const { startDev } = await import('../../plugin/dev.ts');
+    const { readSecrets } = await import('../../installs/installs.ts');
 
     await linkContract(process.cwd());
     const session = await startDev({
@@ -53,7 +53,7 @@ export const pluginDevCommand: Command = {
       upstream,
       configFile: values['config'],
       tier: readOption('tier', values['tier'] ?? 'native', readTier),
-      secrets: values['secrets'] === undefined ? {} : await readSecrets(values['secrets']),
+      secrets: (await readSecrets(values['secrets'])) ?? {},
       print: output.print,
     });
     const stop = awaitStop(parent, () => undefined);
@@ -68,15 +68,6 @@ export const pluginDevCommand: Command = {
 function readTier(text: string): 'native' | 'process' {
   if (text === 'native' || text === 'process') return text;
   throw new Error('expected native or process');
-}
-
-async function readSecrets(file: string): Promise<Readonly<Record<string, string>>> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new CommandError(`--secrets: ${error.message}`);
-  });
-  return Object.fromEntries(
-    [...text.matchAll(/^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/gm)].map(([, name, value]) => [name, value]),
-  );
 }
 
 function readOption<T>(name: string, text: string, parse: (text: string) => T): T {
