@@ -8,8 +8,8 @@ import { listPublishers } from '../store/marketplace/publishers.ts';
 import { countPending, findVersion, insertVersion, listVersions, type Version } from '../store/marketplace/versions.ts';
 import { requireNamespace } from './access.ts';
 import type { Check } from './checks/check.ts';
-import { checkPackage } from './checks/package.ts';
 import { checkStanding, type Standing } from './checks/standing.ts';
+import { checkSubmission } from './checks/submission.ts';
 import { readTrustedRoot, requireIndexKey } from './make-index.ts';
 import { compareVersions } from './semver.ts';
 import { keepSignatures, listPublisherKeys } from './signatures.ts';
@@ -38,7 +38,7 @@ export async function publishVersion(call: Call, body: PublishBody, show: ShowVe
     const submission = openSubmission(decodeBase64(body.package, '/package'), body.envelope);
     // Asked here too: nobody makes this service parse and try what it would not take.
     const { existing } = await database.run((knex) => look(call, knex, submission));
-    const checks = existing === undefined ? await checkPackage(submission) : [];
+    const checks = existing === undefined ? await checkSubmission(submission) : [];
     return await writeMarketplace(call, (transaction) => keep(call, transaction, { submission, checks, show }));
   });
 }

@@ -17,8 +17,8 @@ import {
 } from '../store/marketplace/versions.ts';
 import { isOwn, isVisible, viewerOf } from './access.ts';
 import type { Check } from './checks/check.ts';
-import { checkPackage } from './checks/package.ts';
 import { checkStanding } from './checks/standing.ts';
+import { checkSubmission } from './checks/submission.ts';
 import { makeIndex, readTrustedRoot, requireIndexKey } from './make-index.ts';
 import { newestApproved, type ShowVersion } from './publish-version.ts';
 import { listPublisherKeys } from './signatures.ts';
@@ -61,7 +61,7 @@ export async function reviewVersion(
     }
     // What is no package any more can still be rejected.
     const submission = to === 'approved' ? await readSubmission(call, seen) : undefined;
-    const checks = submission === undefined ? seen.checks : await checkPackage(submission);
+    const checks = submission === undefined ? seen.checks : await checkSubmission(submission);
     return await writeMarketplace(call, async (transaction) => {
       const version = await getVersion(call, transaction, ref);
       if (!isDeepStrictEqual(version, seen)) throw new AdminError('CONFLICT', 'It changed meanwhile; read it again.');

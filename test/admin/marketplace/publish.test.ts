@@ -48,6 +48,7 @@ describe('the marketplace', () => {
         'imports passed',
         'secrets passed',
         'engine passed',
+        'fixtures passed',
         'namespace passed',
         'permissions passed',
         'signature passed',
@@ -275,7 +276,7 @@ describe('the marketplace', () => {
     });
 
     assert.deepEqual(preview.body['counts'], { create: 1, update: 0, delete: 0 });
-    assert.equal((preview.body['checks'] as Check[]).length, 9);
+    assert.equal((preview.body['checks'] as Check[]).length, 10);
     await market.admin.expect(404, 'GET', versionPath('1.0.0'));
     await market.publish(ofVersion('1.0.0'));
   });
