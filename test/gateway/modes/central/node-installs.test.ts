@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Install } from '../../../../gateway/core/model.ts';
 import { generateKeys, writePublicKey } from '../../../../gateway/package/keys.ts';
 import type { PluginIndex } from '../../../../gateway/package/trust.ts';
+import { sealSecret } from '../../../../gateway/sources/secrets.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { type RunningProduct, startNode } from '../../../support/gateway.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
@@ -21,6 +22,8 @@ import {
   storePackage,
   waitForInstall,
 } from '../../../support/stored-market.ts';
+
+const SECRET_KEY = new Uint8Array(32).fill(9);
 
 /** Nobody listens there. */
 const NO_DATABASE = 'postgres://nobody@127.0.0.1:1/none';
@@ -67,7 +70,10 @@ describe('node with installs', function () {
   async function start(databaseUrl = database.url): Promise<RunningProduct> {
     node = await startNode(databaseUrl, {
       dataDir: join(folder, 'data'),
-      environment: { SALLYPORT_PLUGIN_ROOT: join(folder, 'root.pub') },
+      environment: {
+        SALLYPORT_PLUGIN_ROOT: join(folder, 'root.pub'),
+        SALLYPORT_SECRET_KEY: Buffer.from(SECRET_KEY).toString('hex'),
+      },
     });
     return node;
   }
@@ -115,6 +121,28 @@ describe('node with installs', function () {
 
     await waitForInstall(database.url, ({ running }) => running === '2.0.0');
     assert.equal(await ask(), '2.0.0');
+  });
+
+  it('lends a plugin the secrets of its install, and says when one does not open', async () => {
+    const permissions = { response: { headers: { write: ['x-hello'] } }, secrets: ['KEY'] };
+    const code = `export const plugin = {
+      setup: (config, host) => ({ key: host.secrets.get('KEY') }),
+      onResponse: ({ response }, config, { key }) => response.headers.set('x-hello', key),
+    };\n`;
+    const files = { 'fixtures/greets.json': undefined };
+    const version = makeVersion(market, '3.0.0', { manifest: { permissions }, code, files });
+    await storePackage(database.url, version);
+    await storeIndex(database.url, market, { ...sampleIndex(market, [first.pkg, version.pkg]), version: 20 });
+    await start();
+
+    await upgrade(version, { secrets: { KEY: sealSecret(SECRET_KEY, 'open-sesame') } });
+    await waitForInstall(database.url, ({ running }) => running === '3.0.0');
+    assert.equal(await ask(), 'open-sesame');
+
+    await upgrade(version, { secrets: { KEY: sealSecret(new Uint8Array(32), 'closed') } });
+    const report = await waitForInstall(database.url, ({ problem }) => problem !== null);
+    assert.equal(report.problem?.code, 'SECRET_SEALED');
+    assert.equal(await ask(), 'open-sesame');
   });
 
   it('stops a version within a poll when the index revokes it', async () => {
