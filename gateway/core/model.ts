@@ -203,7 +203,7 @@ export interface Binding {
 }
 
 /** Says where code of a plugin runs. `auto` = as much apart from the gateway as the trust in it asks for. */
-export type InstallTier = 'auto' | 'native' | 'isolate' | 'process';
+export type InstallTier = 'auto' | 'native' | 'process';
 
 /** Is one version of a plugin, pinned to its bytes, with what it may do and all that is to know of it without its code. */
 export interface PluginPin {

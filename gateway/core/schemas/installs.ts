@@ -33,7 +33,7 @@ export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'
     description: 'Permissions as in a manifest. Refused with 409 while the version asks for more; `{}` = none.',
   },
   tier: {
-    enum: ['auto', 'native', 'isolate', 'process'],
+    enum: ['auto', 'native', 'process'],
     default: 'auto',
     description: 'Where its code runs; `native` only for plugins signed by the platform.',
   },
