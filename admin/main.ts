@@ -7,6 +7,7 @@ import type { Logger } from '../gateway/core/plugin.ts';
 import { readManifests } from '../gateway/loader.ts';
 import { buildApp } from './app.ts';
 import type { Services } from './call.ts';
+import { watchCanaries } from './canary/watch.ts';
 import { type Marketplace, openMarketplace } from './marketplace/marketplace.ts';
 import { createAuthenticate } from './middleware/auth.ts';
 import { createPublisher } from './publish.ts';
@@ -60,7 +61,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const database = openDatabase(databaseUrl);
   const listener = createNodeListener(databaseUrl, log);
   let marketplace: Marketplace | undefined;
+  let canaries: ReturnType<typeof watchCanaries> | undefined;
   const closeStores = async (): Promise<void> => {
+    canaries?.close();
     marketplace?.close();
     await Promise.all([listener.close(), database.close()]);
   };
@@ -73,6 +76,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     marketplace = await openMarketplace({ folder: options.marketplaceDir, database, log });
     const publisher = createPublisher({ database, plugins, log });
     const nodes = createNodeWatch(database, listener);
+    canaries = watchCanaries({ publisher, database, log });
     const services: Services = { database, publisher, nodes, plugins, marketplace, secretKey, log, version };
     const server = await listen(services, options);
     const { address, port, family } = server.address() as AddressInfo;

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readPluginConfig } from '../../gateway/core/config.ts';
 import type { InstalledPlugin } from '../../gateway/core/manifest.ts';
-import type { Binding, ConfigStep, Install, PluginPin } from '../../gateway/core/model.ts';
+import type { Binding, CanaryPin, ConfigStep, Install, PluginPin } from '../../gateway/core/model.ts';
 import { comparePermissions } from '../../gateway/package/permissions.ts';
 import { openSecret, sealSecret } from '../../gateway/sources/secrets.ts';
 import { AdminError, invalidField } from '../errors.ts';
@@ -41,10 +41,13 @@ export function toInstall(input: Input, context: InstallContext): Install {
   const { id, plugin, tier, tags } = input;
   const secrets = sealSecrets(input, pin, context);
   const kept = existing?.previous === undefined ? {} : { previous: existing.previous };
-  return toEntity<'install'>({ id, plugin, ...pin, tier, secrets, ...kept, tags }, existing);
+  // A trial was against the version that is installed; it ends with that.
+  const onTrial = existing?.canary !== undefined && existing.sha256 === pin.sha256 ? { canary: existing.canary } : {};
+  return toEntity<'install'>({ id, plugin, ...pin, tier, secrets, ...kept, ...onTrial, tags }, existing);
 }
 
-function choosePin(input: Input, { existing, offered }: InstallContext): PluginPin {
+/** Pins the version that an input names. @throws as `toInstall` */
+export function choosePin(input: Input, { existing, offered }: Omit<InstallContext, 'secretKey'>): PluginPin {
   const version = String(input['version']);
   const isKept = existing?.version === version && (offered === undefined || offered.sha256 === existing.sha256);
   const chosen = isKept ? existing : offered;
@@ -141,12 +144,12 @@ export function putInstall(draft: Draft, install: Install, migrated: MigratedCon
 
 /** Goes back to the version before; bindings that were not written since get the configuration they had with it. */
 export function rollBackInstall(draft: Draft, install: Install): Install {
-  const { previous } = install;
+  const { previous, canary: _trial, ...alone } = install;
   if (previous === undefined) {
     throw new AdminError('CONFLICT', `There is no version of ${install.plugin} to roll back to.`);
   }
   const { configs: steps, ...pin } = previous;
-  const target = { ...install, ...pin };
+  const target = { ...alone, ...pin };
   const configs = moveBindings(draft, target, (binding) => {
     const step = steps[binding.id];
     return step !== undefined && isDeepStrictEqual(binding.config, step.after) ? step.before : binding.config;
@@ -193,7 +196,7 @@ export function removeInstall(draft: Draft, install: Install): void {
 
 /** Shows an install as REST does: without its secrets. */
 export function showInstall(install: Install, bindings: Iterable<Pick<Binding, 'plugin'>>): Input {
-  const { secrets, previous, ...shown } = install;
+  const { secrets, previous, canary, ...shown } = install;
   let users = 0;
   for (const { plugin } of bindings) if (plugin === install.plugin) users += 1;
   return {
@@ -201,11 +204,23 @@ export function showInstall(install: Install, bindings: Iterable<Pick<Binding, '
     secretNames: Object.keys(secrets).sort(),
     bindings: users,
     ...(previous === undefined ? {} : { previous: { version: previous.version, sha256: previous.sha256 } }),
+    ...(canary === undefined ? {} : { canary: showCanary(canary) }),
   };
+}
+
+function showCanary({ version, sha256, percent, key, rule, startedAt }: CanaryPin): Input {
+  return { version, sha256, percent, key, ...rule, startedAt };
 }
 
 /** Shows an install as an export does: the pin, which the marketplace completes; its secrets sealed, or not at all. */
 export function exportInstall(install: Install, hasSecrets: boolean): Input {
-  const { manifest: _manifest, configSchema: _schema, previous: _previous, secrets, ...shown } = install;
+  const {
+    manifest: _manifest,
+    configSchema: _schema,
+    previous: _previous,
+    canary: _canary,
+    secrets,
+    ...shown
+  } = install;
   return hasSecrets && Object.keys(secrets).length > 0 ? { ...shown, sealedSecrets: secrets } : shown;
 }

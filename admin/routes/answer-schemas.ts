@@ -98,6 +98,20 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     },
     health: { type: 'object' },
   }),
+  Canary: object(
+    {
+      version: text,
+      percent: { type: 'number' },
+      key: text,
+      startedAt: time,
+      runningSeconds: { type: 'number' },
+      stable: { type: 'object' },
+      canary: { type: 'object' },
+      withdrawn: { ...count, description: 'Bindings on which it was set aside, or could not be set up.' },
+      verdict: object({ decision: { enum: ['wait', 'promote', 'revert'] }, reason: text }),
+    },
+    { incident: { type: 'object', description: 'The failure that set it aside last, with a request that met it.' } },
+  ),
   UpstreamHealth: object({
     data: listOf(
       object({

@@ -16,7 +16,8 @@ import { findVersion } from '../store/marketplace/versions.ts';
 import { WRITE_QUERY } from './resource.ts';
 
 const PATH = '/v1/installs';
-const ONE = `${PATH}/:namespace/:name`;
+/** Is the path of one install. */
+export const INSTALL_PATH = '/v1/installs/:namespace/:name';
 
 /** Lists the routes of installs. */
 export const INSTALL_ROUTES: readonly RouteSpec[] = [
@@ -41,10 +42,10 @@ export const INSTALL_ROUTES: readonly RouteSpec[] = [
     query: WRITE_QUERY,
     handle: create,
   },
-  { method: 'GET', path: ONE, role: 'viewer', summary: 'Show install', gives: 'Install', handle: show },
+  { method: 'GET', path: INSTALL_PATH, role: 'viewer', summary: 'Show install', gives: 'Install', handle: show },
   {
     method: 'PATCH',
-    path: ONE,
+    path: INSTALL_PATH,
     role: 'editor',
     summary: 'Change install; another version upgrades it, with its bindings',
     takes: 'Install',
@@ -55,7 +56,7 @@ export const INSTALL_ROUTES: readonly RouteSpec[] = [
   },
   {
     method: 'POST',
-    path: `${ONE}/rollback`,
+    path: `${INSTALL_PATH}/rollback`,
     role: 'editor',
     summary: 'Go back to the version before',
     gives: 'Install',
@@ -64,7 +65,7 @@ export const INSTALL_ROUTES: readonly RouteSpec[] = [
   },
   {
     method: 'DELETE',
-    path: ONE,
+    path: INSTALL_PATH,
     role: 'editor',
     summary: 'Uninstall; refused while it is bound',
     status: 204,
@@ -93,7 +94,7 @@ async function show(call: Call): Promise<Answer> {
 
 async function create(call: Call): Promise<Answer> {
   const input = readEntity('install', call.body);
-  return await write(call, String(input['plugin']), 'create', async (draft, transaction) => {
+  return await writeInstall(call, String(input['plugin']), 'create', async (draft, transaction) => {
     const offered = await findVersion(transaction, String(input['plugin']), String(input['version']));
     const { secretKey } = call.services;
     return putInstall(draft, toInstall(input, { existing: undefined, offered, secretKey }));
@@ -108,7 +109,7 @@ async function patch(call: Call): Promise<Answer> {
   const version = String(mergeInto(known, call.body)['version']);
   // Outside of the transaction: it takes the time of a child process.
   const migrated = await migrateConfigs(call.services, state, { install: known, version });
-  return await write(call, known.plugin, 'update', async (draft, transaction) => {
+  return await writeInstall(call, known.plugin, 'update', async (draft, transaction) => {
     const existing = findOwn(call, draft.base);
     checkPreconditions(call, buildEtag(existing));
     if (existing.sha256 !== known.sha256) throw new AdminError('CONFLICT', 'It was changed meanwhile; try again.');
@@ -124,7 +125,7 @@ function mergeInto({ plugin, version, granted, tier, tags }: Install, body: unkn
 }
 
 async function rollBack(call: Call): Promise<Answer> {
-  return await write(call, nameIn(call), 'rollback', async (draft, transaction) => {
+  return await writeInstall(call, nameIn(call), 'rollback', async (draft, transaction) => {
     const existing = findOwn(call, draft.base);
     const { plugin, previous } = existing;
     const target = previous && (await findVersion(transaction, plugin, previous.version));
@@ -148,10 +149,11 @@ async function remove(call: Call): Promise<Answer> {
   });
 }
 
-async function write(
+/** Writes one install, and answers with it. */
+export async function writeInstall(
   call: Call,
   plugin: string,
-  verb: 'create' | 'update' | 'rollback',
+  verb: 'create' | 'update' | 'rollback' | 'canary' | 'promote' | 'revert',
   change: (draft: Draft, transaction: Knex.Transaction) => Promise<Install>,
 ): Promise<Answer> {
   let written: Install | undefined;
@@ -178,11 +180,13 @@ function locate(problem: EntityProblem, id: string | undefined): string {
   return isOwn ? problem.pointer : `/${problem.kind}s/${problem.id}${problem.pointer}`;
 }
 
-function nameIn(call: Call): string {
+/** Gives the name of the plugin that the path names. */
+export function nameIn(call: Call): string {
   return `${call.params['namespace']}/${call.params['name']}`.slice(0, 129);
 }
 
-function findOwn(call: Call, state: DocumentState): Install {
+/** Finds the install that the path names. @throws NOT_FOUND */
+export function findOwn(call: Call, state: DocumentState): Install {
   const install = findEntity(state.installs, 'install', nameIn(call));
   if (install === undefined) throw new AdminError('NOT_FOUND', `There is no install ${nameIn(call)}.`);
   return install;

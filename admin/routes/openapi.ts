@@ -3,6 +3,7 @@
 import {
   API_SCHEMA,
   BINDING_SCHEMA,
+  CANARY_SCHEMA,
   CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
@@ -75,6 +76,7 @@ const ENTITIES: Readonly<Record<string, JsonSchema>> = {
     },
   },
   Install: INSTALL_SCHEMA,
+  CanaryInput: CANARY_SCHEMA,
   Binding: BINDING_SCHEMA,
 };
 

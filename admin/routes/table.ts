@@ -3,6 +3,7 @@
 import type { RouteSpec } from '../call.ts';
 import { API_ROUTE_ROUTES } from './api-routes.ts';
 import { BINDING_ROUTES } from './bindings.ts';
+import { CANARY_ROUTES } from './canary.ts';
 import { CONFIG_ROUTES } from './config.ts';
 import { API_ROUTES, CERTIFICATE_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
 import { INSTALL_ROUTES } from './installs.ts';
@@ -32,6 +33,7 @@ export const ROUTES: readonly RouteSpec[] = [
   ...CREDENTIAL_ROUTES,
   ...BINDING_ROUTES,
   ...INSTALL_ROUTES,
+  ...CANARY_ROUTES,
   ...OPERATION_ROUTES,
   ...REVISION_ROUTES,
   ...CONFIG_ROUTES,

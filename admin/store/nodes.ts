@@ -1,6 +1,7 @@
 // Reads what the nodes report about themselves.
 // Must not write it: each node owns its row.
 import type { Knex } from 'knex';
+import type { CanaryReport } from '../../gateway/core/setup/side-report.ts';
 
 /** A node that has not reported for so long is gone, in seconds. */
 const LIVE_SECONDS = 15;
@@ -25,6 +26,7 @@ export interface NodeRow {
     readonly targets?: readonly TargetHealth[];
     readonly plugins?: readonly PluginHealth[];
     readonly incidents?: readonly PluginIncident[];
+    readonly canaries?: readonly CanaryReport[];
   };
   /** What runs of each install, and why that is not what is wanted. */
   readonly plugins: readonly NodePlugin[];

@@ -20,6 +20,7 @@ import { buildSafePattern } from './routing/safe-pattern.ts';
 import {
   API_SCHEMA,
   BINDING_SCHEMA,
+  CANARY_SCHEMA,
   CERTIFICATE_SCHEMA,
   CONSUMER_SCHEMA,
   CREDENTIAL_SCHEMAS,
@@ -118,6 +119,7 @@ export type InputKind =
   | 'upstream'
   | 'consumer'
   | 'install'
+  | 'canary'
   | 'binding'
   | 'token'
   | `credential:${string}`;
@@ -138,6 +140,7 @@ const INPUT_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   upstream: UPSTREAM_SCHEMA,
   consumer: CONSUMER_SCHEMA,
   install: INSTALL_SCHEMA,
+  canary: CANARY_SCHEMA,
   binding: BINDING_SCHEMA,
   token: TOKEN_SCHEMA,
 };

@@ -11,7 +11,8 @@ import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
 import { closeInstances } from './setup/instances.ts';
-import { closeRuns, type InstallReport, reportRuns } from './setup/runs.ts';
+import { closeRuns, type InstallReport, reportCanaries, reportRuns } from './setup/runs.ts';
+import type { CanaryReport } from './setup/side-report.ts';
 import type { PluginSource } from './setup/source.ts';
 import { inSlices } from './slicer.ts';
 import { buildSnapshot, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
@@ -90,6 +91,8 @@ export interface Engine {
   health(): readonly TargetReport[];
   /** Says what runs of each install, and why that is not what is wanted. */
   installs(): readonly InstallReport[];
+  /** Says how versions on trial fare. */
+  canaries(): readonly CanaryReport[];
   /** Closes every set-up. Call when no request is left. */
   close(): Promise<void>;
 }
@@ -228,6 +231,7 @@ export function createEngine(options: EngineOptions): Engine {
       })),
     health: () => listHealth(upstreams, ports),
     installs: () => reportRuns(tenure.snapshot.runs),
+    canaries: () => reportCanaries(tenure.snapshot.runs),
     async close() {
       health.close();
       await tenure.end();

@@ -228,6 +228,30 @@ export interface ConfigStep {
   readonly after: Readonly<Record<string, unknown>>;
 }
 
+/** Says what keeps a caller on one version: who it is, where it comes from, or nothing. */
+export type SplitKey = 'consumer' | 'ip' | 'request';
+
+/** Is another version that gets a part of the exchanges, and what decides whether it stays. */
+export interface CanaryPin extends PluginPin {
+  /** Of the exchanges, 0..100. */
+  readonly percent: number;
+  readonly key: SplitKey;
+  readonly rule: CanaryRule;
+  readonly startedAt: string;
+}
+
+/** Says when a trial is lost, and when it is won. */
+export interface CanaryRule {
+  /** Exchanges of the canary below which nothing is said. */
+  readonly minExchanges: number;
+  /** Part of the exchanges, 0..1, that may fail or be refused beyond what the stable version fails and refuses. */
+  readonly maxErrorPart: number;
+  /** How many times as long as the stable version's a hook may take on the average. */
+  readonly maxSlowdown: number;
+  /** Seconds after which it takes over; absent = a person decides. */
+  readonly promoteAfterSeconds?: number;
+}
+
 /** Is a plugin of the marketplace, installed: a pin. The bytes travel apart, by their digest. */
 export interface Install extends PluginPin {
   readonly id: string;
@@ -238,6 +262,8 @@ export interface Install extends PluginPin {
   readonly secrets: Readonly<Record<string, string>>;
   /** Where a rollback leads. */
   readonly previous?: PreviousPin;
+  /** Absent = no other version is on trial. */
+  readonly canary?: CanaryPin;
   readonly tags: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;

@@ -7,12 +7,15 @@ import type { HookName, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
+import type { SplitReport } from './setup/side-report.ts';
 
 /** Is an installed plugin with its code. */
 export interface LoadedPlugin extends InstalledPlugin {
   readonly plugin: Plugin<unknown, unknown>;
   /** Counts who uses the code, which goes with the last; absent = it stays as long as the process. */
   readonly lease?: { take(): void; release(): void };
+  /** Only where two versions run side by side. */
+  readonly split?: { report(): SplitReport };
 }
 
 /** Counts what one binding costs and how often it failed. Always on. */

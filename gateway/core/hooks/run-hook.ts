@@ -1,11 +1,10 @@
 // Runs one hook: timed and counted always, bounded in time, its failures dealt with by fail policy.
 // Must not know chains or their order.
 import { GatewayError } from '../errors.ts';
-import type { ExchangeState } from '../exchange/exchange.ts';
 import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
-import type { IncidentSample } from './quarantine.ts';
+import { takeSample } from './sample.ts';
 
 /** Says that an instance does not run in this exchange: its binding is aside, and fails open. @throws PLUGIN_QUARANTINED when it fails closed */
 export function isSkipped({ exchange }: Walk, { quarantine, plugin }: Instance): boolean {
@@ -129,21 +128,6 @@ function noteFailure(walk: Walk, { instance, hook }: Step | ChunkStep, reason: s
   const incident = { atMs: walk.exchange.tally.startedAt, hook, reason, ...tally, sample: takeSample(walk.exchange) };
   quarantine.incident = incident;
   walk.log.error('a plugin is set aside: it failed too often', describe(walk, instance, { incident }));
-}
-
-function takeSample({ id, request, api, route, consumer }: ExchangeState): IncidentSample {
-  const { method, host, path, headers } = request;
-  const names = headers.entries().map(([name]) => name);
-  return {
-    exchange: id,
-    method,
-    host,
-    path,
-    api: api.name,
-    route: route.name,
-    consumer: consumer?.username,
-    headers: names,
-  };
 }
 
 function policyOf(instance: Instance): FailPolicy {

@@ -19,6 +19,61 @@ const secrets = (description: string, maxLength: number): JsonSchema => ({
 });
 const fact = (type: string, description: string): JsonSchema => ({ type, readOnly: true, description });
 
+/** Describes a trial: which other version gets which part of the exchanges, and when it is lost or won. */
+export const CANARY_SCHEMA: JsonSchema = {
+  title: 'CanaryInput',
+  type: 'object',
+  additionalProperties: false,
+  required: ['version'],
+  properties: {
+    version: {
+      type: 'string',
+      pattern: '^\\d+\\.\\d+\\.\\d+$',
+      description: 'Another version than the installed one.',
+    },
+    granted: { type: 'object', description: 'Permissions as in a manifest; those of the install when absent.' },
+    percent: {
+      type: 'number',
+      minimum: 0,
+      maximum: 100,
+      default: 5,
+      description: 'Part of the exchanges that it gets.',
+    },
+    key: {
+      enum: ['consumer', 'ip', 'request'],
+      default: 'consumer',
+      description: 'What keeps a caller on one version. `consumer` is its address where nobody is known.',
+    },
+    minExchanges: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 100,
+      description: 'Exchanges of the trial before it is judged.',
+    },
+    maxErrorPart: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      default: 0.01,
+      description: 'Part that may fail or be refused beyond what the installed version fails and refuses.',
+    },
+    maxSlowdown: {
+      type: 'number',
+      minimum: 1,
+      maximum: 1_000,
+      default: 2,
+      description: 'How many times as long as before a hook may take on the average, beside a millisecond.',
+    },
+    promoteAfterSeconds: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 2_592_000,
+      description: 'When it is installed if all is well; absent = a person decides.',
+    },
+  },
+};
+
 /** Describes an install: which version of which plugin, and what it may do. What is read-only is ignored in bodies. */
 export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'], {
   plugin: { type: 'string', pattern: MARKETPLACE_NAME_PATTERN, description: '`namespace/name` in the marketplace.' },
@@ -43,5 +98,6 @@ export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'
   manifest: fact('object', 'What the version says about itself.'),
   configSchema: fact('object', 'How its bindings are configured.'),
   previous: fact('object', 'The version that a rollback leads to.'),
+  canary: fact('object', 'The version on trial.'),
   bindings: fact('integer', 'How many bindings use it.'),
 });

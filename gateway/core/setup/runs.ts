@@ -6,6 +6,7 @@ import type { Problem } from '../errors.ts';
 import type { Install } from '../model.ts';
 import type { LoadedPlugin } from '../pipeline.ts';
 import { inSlices } from '../slicer.ts';
+import type { CanaryReport } from './side-report.ts';
 import type { LoadedInstall, PluginSource } from './source.ts';
 
 /** Is what runs of one install. */
@@ -66,7 +67,9 @@ export async function changeRuns(
     const result = (await source?.load(install, running)) ?? NOT_LOADED;
     const last = result.mayGoOn ? running : undefined;
     if (last !== undefined) fallbacks.set(install.plugin, last);
-    return result.loaded ? buildRun(install, result.loaded) : continueRun(install, last, result.problem);
+    return result.loaded
+      ? buildRun(install, result.loaded, result.problem)
+      : continueRun(install, last, result.problem);
   };
   const fresh = await Promise.all(wanted.map(load));
   for (const run of fresh) runs.set(run.install.plugin, run);
@@ -105,6 +108,13 @@ export function noteFaults(
 /** Gives back the code of runs that no snapshot holds. */
 export function closeRuns(runs: Iterable<InstallRun>): void {
   for (const { loaded } of runs) loaded?.lease?.release();
+}
+
+/** Says how versions on trial fare. */
+export function reportCanaries(runs: RunSet): readonly CanaryReport[] {
+  return [...runs.values()].flatMap(({ install: { plugin, canary }, loaded }) =>
+    canary && loaded?.split ? [{ plugin, startedAt: canary.startedAt, ...loaded.split.report() }] : [],
+  );
 }
 
 /** Says how the installs fare. */

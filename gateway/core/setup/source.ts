@@ -6,7 +6,10 @@ import type { LoadedPlugin } from '../pipeline.ts';
 
 /** Says what became of loading an install. */
 export interface LoadedInstall {
-  /** Is the version that was wanted, lent once to the caller; undefined = it cannot run, and `problem` says why. */
+  /**
+   * Is the version that was wanted, lent once to the caller; undefined = it cannot run, and `problem` says why. With both, it is
+   * the version on trial beside it that cannot.
+   */
   readonly loaded: LoadedPlugin | undefined;
   readonly problem: Problem | undefined;
   /** Says whether the version that runs already may go on: not when it was revoked. */

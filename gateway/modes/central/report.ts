@@ -3,6 +3,7 @@
 import type { BindingReport, TargetReport } from '../../core/engine.ts';
 import type { Incident } from '../../core/hooks/quarantine.ts';
 import type { InstallReport } from '../../core/setup/runs.ts';
+import { addCanaries, type CanaryReport } from '../../core/setup/side-report.ts';
 
 /** Is what a plugin cost, over all its bindings. What single bindings cost is among the metrics. */
 export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident'>;
@@ -26,14 +27,20 @@ export interface NodeReport {
   readonly plugins: readonly PluginReport[];
   /** One for each binding that failed too often at some time, the newest first. */
   readonly incidents: readonly IncidentReport[];
+  readonly canaries: readonly CanaryReport[];
 }
 
 /** Builds the report of a worker. */
-export function buildReport(targets: readonly TargetReport[], bindings: readonly BindingReport[]): NodeReport {
+export function buildReport(
+  targets: readonly TargetReport[],
+  bindings: readonly BindingReport[],
+  canaries: readonly CanaryReport[] = [],
+): NodeReport {
   return {
     targets: targets.filter(isWorthTelling),
     plugins: sumByPlugin(bindings),
     incidents: listIncidents(bindings),
+    canaries,
   };
 }
 
@@ -57,6 +64,7 @@ export function mergeReports(reports: Iterable<NodeReport>): NodeReport {
     targets: merged.filter(isWorthTelling),
     plugins: sumByPlugin(all.flatMap((report) => report.plugins)),
     incidents: mergeIncidents(all.flatMap((report) => report.incidents)),
+    canaries: mergeCanaries(all.flatMap((report) => report.canaries)),
   };
 }
 
@@ -75,6 +83,17 @@ function mergeIncidents(incidents: readonly IncidentReport[]): readonly Incident
     byBinding.set(incident.binding, { ...incident, isAside });
   }
   return [...byBinding.values()].sort((a, b) => b.atMs - a.atMs).slice(0, MAX_INCIDENTS);
+}
+
+/** Workers that have not heard of a new trial yet still speak of the one before. */
+function mergeCanaries(canaries: readonly CanaryReport[]): readonly CanaryReport[] {
+  const merged = new Map<string, CanaryReport>();
+  for (const one of canaries) {
+    const key = `${one.plugin} ${one.startedAt}`;
+    const known = merged.get(key);
+    merged.set(key, known ? addCanaries(known, one) : one);
+  }
+  return [...merged.values()];
 }
 
 /** Merges what workers say of installs: the one with a problem speaks for the others. */

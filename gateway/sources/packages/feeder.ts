@@ -196,9 +196,9 @@ function isInstall(change: Change): change is Extract<Change, { readonly kind: '
   return change.kind === 'install';
 }
 
-function listPins({ plugin, version, sha256, previous }: Install): readonly PackageName[] {
-  const before = previous === undefined ? [] : [{ plugin, version: previous.version, sha256: previous.sha256 }];
-  return [{ plugin, version, sha256 }, ...before];
+function listPins({ plugin, version, sha256, previous, canary }: Install): readonly PackageName[] {
+  const others = [canary, previous].flatMap((pin) => pin ?? []);
+  return [{ version, sha256 }, ...others].map((pin) => ({ plugin, version: pin.version, sha256: pin.sha256 }));
 }
 
 function findProblem({ sha256 }: PackageName, fetched: FetchedPackage | undefined): string | undefined {

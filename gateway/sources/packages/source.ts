@@ -3,11 +3,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readManifest } from '../../core/config.ts';
 import type { Problem } from '../../core/errors.ts';
-import type { Install } from '../../core/model.ts';
+import type { CanaryPin, Install } from '../../core/model.ts';
 import type { LoadedPlugin } from '../../core/pipeline.ts';
 import { CONTRACT_VERSION } from '../../core/plugin.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { LoadedInstall, PluginSource } from '../../core/setup/source.ts';
+import { splitPlugin } from '../../core/setup/split.ts';
 import { PackageError } from '../../package/errors.ts';
 import type { PluginPackage } from '../../package/package.ts';
 import { comparePermissions } from '../../package/permissions.ts';
@@ -56,9 +57,28 @@ interface OpenCode {
   readonly plugin: LoadedPlugin;
 }
 
+interface Versions {
+  readonly stable: LoadedPlugin;
+  readonly trial: LoadedPlugin;
+}
+
+interface Trial extends Versions {
+  /** What else makes it another trial. */
+  readonly facts: string;
+  readonly joint: LoadedPlugin;
+}
+
+interface Loading {
+  readonly loaded: LoadedPlugin;
+  readonly problem: Problem | undefined;
+}
+
 class PackageSource implements PluginSource {
   readonly #options: PackageSourceOptions;
   readonly #open = new Map<string, OpenCode>();
+  /** The last trial of each plugin. */
+  readonly #trials = new Map<string, Trial>();
+  readonly #stableOf = new WeakMap<LoadedPlugin, LoadedPlugin>();
   /** Digests of packages whose fixtures passed in this process. */
   readonly #tried = new Set<string>();
 
@@ -72,7 +92,7 @@ class PackageSource implements PluginSource {
       const index = await this.#openIndex();
       const mayGoOn = running === undefined || !this.#isRevoked(running, index);
       try {
-        return { loaded: await withinTime(this.#load(install, index)), problem: undefined, mayGoOn };
+        return { ...(await withinTime(this.#load(install, index))), mayGoOn };
       } catch (error) {
         const problem = toProblem(error);
         const { plugin, version } = install;
@@ -93,12 +113,45 @@ class PackageSource implements PluginSource {
   }
 
   #isRevoked(running: LoadedPlugin, index: TrustedIndex): boolean {
-    const pin = [...this.#open.values()].find(({ plugin }) => plugin === running)?.pin;
+    const own = this.#stableOf.get(running) ?? running;
+    const pin = [...this.#open.values()].find(({ plugin }) => plugin === own)?.pin;
     const versions = pin && Object.hasOwn(index.plugins, pin.plugin) ? index.plugins[pin.plugin] : undefined;
     return pin !== undefined && versions?.[pin.version]?.state === 'revoked';
   }
 
-  async #load(install: Install, index: TrustedIndex): Promise<LoadedPlugin> {
+  /** Loads what is pinned, and what is on trial beside it; that one alone may fail. */
+  async #load(install: Install, index: TrustedIndex): Promise<Loading> {
+    const stable = await this.#loadPin(install, index);
+    const { canary, ...rest } = install;
+    if (canary === undefined) return { loaded: stable, problem: undefined };
+    const { version, sha256, granted, manifest, configSchema } = canary;
+    try {
+      const trial = await this.#loadPin({ ...rest, version, sha256, granted, manifest, configSchema }, index);
+      return { loaded: this.#join(install.plugin, canary, { stable, trial }), problem: undefined };
+    } catch (error) {
+      const problem = toProblem(error);
+      this.#options.log.error('a version on trial does not load', { plugin: install.plugin, version, ...problem });
+      return { loaded: stable, problem: { ...problem, pointer: `/canary${problem.pointer}` } };
+    }
+  }
+
+  /** Gives the same joint plugin for the same trial: its counts go on, and bindings keep their set-ups. */
+  #join(plugin: string, { percent, key, startedAt }: CanaryPin, { stable, trial }: Versions): LoadedPlugin {
+    const facts = JSON.stringify([percent, key, startedAt]);
+    const known = this.#trials.get(plugin);
+    if (known?.facts === facts && known.stable === stable && known.trial === trial) {
+      known.joint.lease?.take();
+      stable.lease?.release();
+      trial.lease?.release();
+      return known.joint;
+    }
+    const joint = splitPlugin({ stable, canary: trial, percent, key });
+    this.#trials.set(plugin, { facts, stable, trial, joint });
+    this.#stableOf.set(joint, stable);
+    return joint;
+  }
+
+  async #loadPin(install: Install, index: TrustedIndex): Promise<LoadedPlugin> {
     const { pkg, trust } = await this.#verify(install, index);
     const tier = chooseTier(install, trust);
     const { plugin, version, sha256, granted, secrets } = install;
@@ -221,12 +274,12 @@ function toProblem(error: unknown): Problem {
 }
 
 /** Gives what was loaded in time; what comes later is given back. */
-async function withinTime(loading: Promise<LoadedPlugin>): Promise<LoadedPlugin> {
+async function withinTime(loading: Promise<Loading>): Promise<Loading> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(new LoadRefusal('LOAD_TIMEOUT', `not loaded within ${LOAD_TIMEOUT_MS} ms`));
-      loading.then(({ lease }) => lease?.release()).catch(() => undefined);
+      loading.then(({ loaded }) => loaded.lease?.release()).catch(() => undefined);
     }, LOAD_TIMEOUT_MS);
   });
   return await Promise.race([loading, late]).finally(() => clearTimeout(timer));

@@ -89,6 +89,7 @@ export interface InstallRow extends EntityRow {
   readonly tier: Install['tier'];
   readonly sealed_secrets: Install['secrets'];
   readonly previous: NonNullable<Install['previous']> | null;
+  readonly canary: NonNullable<Install['canary']> | null;
 }
 
 /** Is a row of `bindings`. */
@@ -179,6 +180,7 @@ export function toInstall(row: InstallRow): Install {
     tier: row.tier,
     secrets: row.sealed_secrets,
     ...(row.previous === null ? {} : { previous: row.previous }),
+    ...(row.canary === null ? {} : { canary: row.canary }),
     ...toCommon(row),
   };
 }
