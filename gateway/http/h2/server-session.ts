@@ -14,7 +14,7 @@ import { buildError } from '../../core/exchange/answers.ts';
 import { isGrpc } from '../../core/exchange/grpc.ts';
 import type { ConnectionFacts, ConnectionOptions } from '../h1/connection-options.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
-import { openSession } from './guarded-session.ts';
+import { destroyLate } from './late-destroy.ts';
 import { MAX_HEADER_LIST_BYTES, type RequestHead, readRequestHead } from './request-head.ts';
 import { ResetBudget } from './reset-budget.ts';
 import { ServerStream, type StreamEnding, type StreamOwner } from './server-stream.ts';
@@ -78,7 +78,7 @@ export class ServerSession implements Timed, StreamOwner {
     this.#options = options;
     this.#facts = facts;
     this.deadlines = options.deadlines;
-    const session = openSession(socket, 'client', (stream) => performServerHandshake(stream, OPTIONS));
+    const session = destroyLate(performServerHandshake(socket, OPTIONS));
     this.#session = session;
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('stream', (stream, _fields, flags, raw?: readonly string[]) => this.#take(stream, flags, raw ?? []));

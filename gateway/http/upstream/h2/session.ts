@@ -1,11 +1,10 @@
 // One HTTP/2 connection to a target: carries many requests at a time, and says when it can carry another.
 // Must not choose targets or try again.
-import { type ClientHttp2Session, type ClientSessionOptions, connect as connectHttp2, constants } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
 import { connect, type LookupFunction, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { TargetAddress } from '../../../core/ports.ts';
-import { openSession } from '../../h2/guarded-session.ts';
+import { destroyLate } from '../../h2/late-destroy.ts';
 import type { Deadlines, Timed } from '../../message/deadlines.ts';
 import { openSecure } from '../secure-socket.ts';
 
@@ -141,8 +140,16 @@ export class UpstreamSession implements Timed {
       this.#socket.destroy(new Error('the target does not speak HTTP/2'));
       return;
     }
-    const authority = `http://${address.host.includes(':') ? `[${address.host}]` : address.host}`;
-    const http2 = openSession(this.#socket, 'target', (stream) => connectHttp2(authority, optionsFor(stream)));
+    const http2 = destroyLate(
+      connectHttp2(`http://${address.host.includes(':') ? `[${address.host}]` : address.host}`, {
+        createConnection: () => this.#socket,
+        settings: { enablePush: false },
+        maxHeaderListPairs: MAX_HEADER_PAIRS,
+        peerMaxConcurrentStreams: FIRST_STREAMS,
+        // Mebibytes: a window for each stream, and room for heads.
+        maxSessionMemory: 64,
+      }),
+    );
     this.http2 = http2;
     http2.on('error', (error) => {
       this.#error = error;
@@ -190,17 +197,6 @@ export class UpstreamSession implements Timed {
     this.#deadlines.forget(this);
     this.#events.onClosed(this, this.#error);
   }
-}
-
-function optionsFor(stream: Duplex): ClientSessionOptions {
-  return {
-    createConnection: () => stream,
-    settings: { enablePush: false },
-    maxHeaderListPairs: MAX_HEADER_PAIRS,
-    peerMaxConcurrentStreams: FIRST_STREAMS,
-    // Mebibytes: a window for each stream, and room for heads.
-    maxSessionMemory: 64,
-  };
 }
 
 function open(address: TargetAddress, lookup: LookupFunction): Socket {

@@ -95,7 +95,7 @@ const HEADS: readonly (readonly [string, Lines, string])[] = [
       {},
       Array.from({ length: 200 }, () => ['a', 'b'] as const),
     ),
-    'reset 11 or reset 2',
+    'reset 11',
   ],
 ];
 
