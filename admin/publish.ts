@@ -58,6 +58,8 @@ export type DraftChange<Value> = (draft: Draft, transaction: Knex.Transaction) =
 
 /** Reads and writes the document. */
 export interface Publisher {
+  /** Gives the document as it was when it was last read or written here, without asking; undefined = never. */
+  peek(): DocumentState | undefined;
   /** Gives the document as the database has it now. */
   read(): Promise<DocumentState>;
   /** Makes one revision of what `change` does to the draft: all of it or nothing. */
@@ -91,6 +93,7 @@ export function createPublisher(options: {
   }
 
   return {
+    peek: () => known?.state,
     async read() {
       const before = known;
       const standing = await database.run((knex) => readStanding(knex, before?.state.revision ?? 0));

@@ -1,5 +1,6 @@
 // Watches versions on trial: installs those that go well for long enough, ends the trial of those that do not.
 // Must not touch a trial that somebody changed meanwhile.
+import type { DocumentState } from '../../gateway/core/config.ts';
 import type { Install } from '../../gateway/core/model.ts';
 import type { Logger } from '../../gateway/core/plugin.ts';
 import type { Draft } from '../document/draft.ts';
@@ -42,8 +43,10 @@ export function watchCanaries(options: CanaryWatchOptions): { close(): void } {
 
 /** Judges every trial once. */
 export async function lookAtCanaries({ publisher, database, log }: CanaryWatchOptions): Promise<void> {
-  const state = await publisher.read();
-  const onTrial = [...state.installs.values()].filter(({ canary }) => canary !== undefined);
+  // Without a trial in what is known the database is not asked: whoever begins one here, or reads it, makes it known.
+  const known = publisher.peek();
+  if (known !== undefined && listTrials(known).length === 0) return;
+  const onTrial = listTrials(await publisher.read());
   if (onTrial.length === 0) return;
   const nodes = await database.run(listNodes);
   for (const install of onTrial) {
@@ -60,6 +63,10 @@ export async function lookAtCanaries({ publisher, database, log }: CanaryWatchOp
     });
     log.info(`a version on trial: ${decision}`, { plugin, version: canary.version, reason });
   }
+}
+
+function listTrials({ installs }: DocumentState): readonly Install[] {
+  return [...installs.values()].filter(({ canary }) => canary !== undefined);
 }
 
 function changeSame(draft: Draft, seen: Install, change: (draft: Draft, install: Install) => Install): void {

@@ -19,10 +19,11 @@ const SLACK_MB = 24;
 const MAX_FILES = 64;
 
 /**
- * Bounds what the kernel gives (`ulimit`), then becomes Node. Beside it waits a reader of a pipe that only the gateway holds: when
+ * Bounds what the kernel gives (`ulimit`), then becomes Node, without the one variable that Node hands on whatever it is told.
+ * Beside it waits a reader of a pipe that only the gateway holds: when
  * that ends without a word, the gateway is gone, and a child in an endless loop would not notice.
  */
-const SCRIPT = `ulimit -c 0; ulimit -n ${MAX_FILES}; [ "$1" = 0 ] || ulimit -d "$1"; shift; unset PWD OLDPWD SHLVL _
+const SCRIPT = `ulimit -c 0; ulimit -n ${MAX_FILES}; [ "$1" = 0 ] || ulimit -d "$1"; shift; unset PWD OLDPWD SHLVL _ NODE_V8_COVERAGE
 (exec 3>&- 2>&-; read -r word <&4 || kill -9 $$) & exec "$@" 4<&-`;
 
 /** Is a child process with the pipe to it. */
