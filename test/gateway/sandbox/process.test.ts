@@ -41,8 +41,10 @@ describe('a child process of the sandbox', function () {
   });
 
   it('ends when its sandbox is closed, and nothing of it stays', async () => {
+    // This process has children of other tests.
+    const others = listChildren();
     const pack = await openPackage('process', { hooks: 'onRequest() {}' });
-    const children = listChildren();
+    const children = listChildren(others);
     assert.ok(children.length > 0);
 
     await pack.sandbox.close();
@@ -65,20 +67,21 @@ describe('a child process of the sandbox', function () {
   });
 
   it('is started anew when it is killed from outside, set up as before', async () => {
+    const others = listChildren();
     const pack = await openPackage('process', {
       permissions: { respond: true },
       config: { word: 'as before' },
       hooks: `setup: (config) => config.word, onRequest(exchange, config, state) { exchange.respond(200, {}, state); }`,
     });
     const running = await pack.start();
-    const [child] = listChildren().slice(-1);
+    const [child] = listChildren(others);
     assert.ok(child);
 
     process.kill(child.pid, 'SIGKILL');
     const incident = await pack.incident('crash');
 
     assert.match(incident.message, /SIGKILL/);
-    await until(() => listChildren().some(({ pid }) => pid !== child.pid && isRunning(pid)));
+    await until(() => listChildren(others).some(({ pid }) => pid !== child.pid && isRunning(pid)));
     // A set-up waits for the new child, so all of them are done again when it is through.
     const other = await pack.start();
     assert.deepEqual([(await other.send()).body, (await running.send()).body], ['as before', 'as before']);

@@ -112,10 +112,18 @@ export async function closeAll(): Promise<void> {
   for (const one of opened.splice(0).reverse()) await one.close();
 }
 
-/** Lists the children of this process that still run, with the most memory each has had. */
-export function listChildren(): readonly { readonly pid: number; readonly peakMb: number }[] {
-  const pids = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ');
-  return pids.filter((pid) => pid !== '').map((pid) => ({ pid: Number(pid), peakMb: readPeakMb(pid) }));
+/** Is a child process, with the most memory it has had. */
+export interface Child {
+  readonly pid: number;
+  readonly peakMb: number;
+}
+
+/** Lists the children of this process that still run. `others`: those of other tests, to be left out. */
+export function listChildren(others: readonly Child[] = []): readonly Child[] {
+  const left = new Set(others.map(({ pid }) => pid));
+  const text = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim();
+  const pids = text.split(' ').filter((pid) => pid !== '' && !left.has(Number(pid)));
+  return pids.map((pid) => ({ pid: Number(pid), peakMb: readPeakMb(pid) }));
 }
 
 function readPeakMb(pid: string): number {
