@@ -14,7 +14,7 @@ import { buildError } from '../../core/exchange/answers.ts';
 import { isGrpc } from '../../core/exchange/grpc.ts';
 import type { ConnectionFacts, ConnectionOptions } from '../h1/connection-options.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
-import { destroyLate } from './late-destroy.ts';
+import { endLate } from './late-end.ts';
 import { MAX_HEADER_LIST_BYTES, type RequestHead, readRequestHead } from './request-head.ts';
 import { ResetBudget } from './reset-budget.ts';
 import { ServerStream, type StreamEnding, type StreamOwner } from './server-stream.ts';
@@ -67,6 +67,10 @@ export class ServerSession implements Timed, StreamOwner {
   readonly #resets = new ResetBudget();
   #open = 0;
   #requests = 0;
+  /** Closes once it is idle: we have said so, or the client has. */
+  #isFinishing = false;
+  /** The last stream that the client was told is looked at; it may send those beyond again elsewhere. RFC 9113 section 6.8. */
+  #lastStreamId = LAST_STREAM_ID;
   /** When it has been idle for too long. */
   #idleUntilMs: number;
   #closingUntilMs = Number.POSITIVE_INFINITY;
@@ -78,7 +82,7 @@ export class ServerSession implements Timed, StreamOwner {
     this.#options = options;
     this.#facts = facts;
     this.deadlines = options.deadlines;
-    const session = destroyLate(performServerHandshake(socket, OPTIONS));
+    const session = endLate(performServerHandshake(socket, OPTIONS), () => this.isIdle);
     this.#session = session;
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('stream', (stream, _fields, flags, raw?: readonly string[]) => this.#take(stream, flags, raw ?? []));
@@ -90,6 +94,7 @@ export class ServerSession implements Timed, StreamOwner {
     socket.on('close', () => this.#closed());
     this.#idleUntilMs = performance.now() + options.headerTimeoutMs;
     session.once('remoteSettings', () => this.#rest());
+    session.on('goaway', () => this.#finish());
     this.deadlineMs = this.#idleUntilMs;
     options.deadlines.watch(this);
   }
@@ -102,7 +107,7 @@ export class ServerSession implements Timed, StreamOwner {
   /** Tells the client that the connection ends; what it asks until it has heard that is answered. */
   drain(): void {
     if (this.#goawayTimer) return;
-    if (this.#session.closed || this.#session.destroyed) {
+    if (this.#isFinishing || this.#session.destroyed) {
       this.#finish();
       return;
     }
@@ -149,6 +154,8 @@ export class ServerSession implements Timed, StreamOwner {
       this.#countReset();
       return;
     }
+    // nghttp2 closes it as soon as it has sent the GOAWAY.
+    if ((stream.id ?? 0) > this.#lastStreamId) return;
     this.#open++;
     this.#requests++;
     this.#idleUntilMs = Number.POSITIVE_INFINITY;
@@ -190,7 +197,7 @@ export class ServerSession implements Timed, StreamOwner {
   #rest(): void {
     const nowMs = performance.now();
     this.#idleUntilMs = nowMs + this.#options.keepAliveMs;
-    if (this.#session.closed || this.#session.destroyed) this.#finish();
+    if (this.#isFinishing || this.#session.destroyed) this.#finish();
     this.#schedule(nowMs);
   }
 
@@ -200,8 +207,10 @@ export class ServerSession implements Timed, StreamOwner {
 
   /** Closes once the streams that are open have ended. */
   #finish(): void {
+    if (!this.#isFinishing) this.#lastStreamId = this.#session.state.lastProcStreamID ?? LAST_STREAM_ID;
+    this.#isFinishing = true;
     this.#session.close();
-    // It may have been closed before, by the client's GOAWAY, and its socket waits for the client to go.
+    // Its socket waits for the client to go.
     if (this.#open === 0) this.#closingUntilMs = Math.min(this.#closingUntilMs, performance.now() + LINGER_MS);
     this.#schedule(performance.now());
   }

@@ -4,7 +4,7 @@ import { type ClientHttp2Session, connect as connectHttp2, constants } from 'nod
 import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { TargetAddress } from '../../../core/ports.ts';
-import { destroyLate } from '../../h2/late-destroy.ts';
+import { endLate } from '../../h2/late-end.ts';
 import type { Deadlines, Timed } from '../../message/deadlines.ts';
 import { openSecure } from '../secure-socket.ts';
 
@@ -101,8 +101,9 @@ export class UpstreamSession implements Timed {
   /** A stream is over. */
   leave(): void {
     this.active--;
-    if (this.active === 0 && performance.now() >= this.#retiresMs) this.retire();
-    else if (this.active === 0) this.#rest();
+    if (this.active === 0 && this.isClosing) this.http2?.close();
+    else if (this.active === 0 && performance.now() >= this.#retiresMs) this.retire();
+    if (this.active === 0) this.#rest();
     if (this.hasRoom) this.#events.onRoom(this);
   }
 
@@ -140,7 +141,7 @@ export class UpstreamSession implements Timed {
       this.#socket.destroy(new Error('the target does not speak HTTP/2'));
       return;
     }
-    const http2 = destroyLate(
+    const http2 = endLate(
       connectHttp2(`http://${address.host.includes(':') ? `[${address.host}]` : address.host}`, {
         createConnection: () => this.#socket,
         settings: { enablePush: false },
@@ -149,6 +150,7 @@ export class UpstreamSession implements Timed {
         // Mebibytes: a window for each stream, and room for heads.
         maxSessionMemory: 64,
       }),
+      () => this.active === 0,
     );
     this.http2 = http2;
     http2.on('error', (error) => {

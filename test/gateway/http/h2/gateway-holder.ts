@@ -1,4 +1,4 @@
-// Is the other process of wrong-sizes.test.ts: a gateway whose end would be the end of the tests.
+// Is the other process of held-gateway.ts: a gateway whose end would be the end of the tests.
 // Must not outlive the test: it ends when its parent is gone.
 import { startGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';

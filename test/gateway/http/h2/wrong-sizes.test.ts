@@ -1,10 +1,6 @@
 // Frames of a wrong size, which end a process with an nghttp2 below 1.68.1 (CVE-2026-27135), toward a gateway in a process of its own.
 // Must not run that gateway here: a failure would take the other tests along.
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { connect } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import {
   FLAG,
   FRAME,
@@ -15,9 +11,8 @@ import {
   requestLines,
 } from '../../../support/h2-frames.ts';
 import { type FrameOrigin, startFrameOrigin } from '../../../support/h2-origin.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { type HeldGateway, holdGateway, sendCut, sendPieces } from './held-gateway.ts';
 
-const HOLDER = fileURLToPath(new URL('gateway-holder.js', import.meta.url));
 /** Many connections, one after the other. */
 const TIMEOUT_MS = 60_000;
 const FRAME_SIZE_ERROR = 6;
@@ -47,77 +42,59 @@ const KILLER = Buffer.concat([
 
 describe('HTTP/2 frames of a wrong size', function () {
   this.timeout(TIMEOUT_MS);
-  let web: Origin;
   let target: FrameOrigin;
   let answer: readonly Buffer[];
-  let child: ChildProcess;
-  let port: number;
+  let gateway: HeldGateway;
   let client: FrameClient;
 
   before(async () => {
-    web = await startOrigin();
     target = await startFrameOrigin(({ type, flags }, socket) => {
       if (type === FRAME.settings && (flags & FLAG.ack) === 0) socket.write(frame(FRAME.settings, 0, 0));
       if (type === FRAME.headers) socket.write(Buffer.concat(answer));
     });
-    child = fork(HOLDER, [web.url, target.url]);
-    const [said] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [number];
-    port = said;
+    gateway = await holdGateway(target.url);
   });
   beforeEach(async () => {
-    client = await openFrames(port);
+    client = await openFrames(gateway.port);
   });
   afterEach(() => client.close());
   after(async () => {
-    const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
-    child.kill('SIGKILL');
-    await ended;
-    await web.close();
+    await gateway.close();
     await target.close();
   });
-
-  /** Fails when the gateway is gone, or does not answer a connection of its own. */
-  async function checkAlive(): Promise<void> {
-    const probe = await openFrames(port);
-    probe.send(headersFrame(1, requestLines()));
-
-    assert.equal(await probe.outcome(1), 'status 200');
-    assert.deepEqual([child.exitCode, child.signalCode], [null, null]);
-    probe.close();
-  }
 
   for (const [name, wrong] of WRONG) {
     it(`are answered with goaway: ${name}`, async () => {
       client.send(wrong);
 
       assert.equal(await client.outcome(0), `goaway ${FRAME_SIZE_ERROR}`);
-      await checkAlive();
+      await gateway.checkAlive();
     });
 
     it(`are not read behind the end of a session: ${name}`, async () => {
-      await sendCut(port, Buffer.concat([KILLER, wrong]), 0);
+      await sendCut(gateway.port, Buffer.concat([KILLER, wrong]), 0);
 
-      await checkAlive();
+      await gateway.checkAlive();
     });
   }
 
   it('are not read wherever the bytes are cut', async () => {
     const bytes = Buffer.concat([KILLER, frame(FRAME.ping, 0, 0)]);
 
-    await Promise.all(Array.from(bytes, (_byte, at) => sendCut(port, bytes, at)));
+    await Promise.all(Array.from(bytes, (_byte, at) => sendCut(gateway.port, bytes, at)));
 
-    await checkAlive();
+    await gateway.checkAlive();
   });
 
   it('are not read when the bytes come one by one', async () => {
     const bytes = Buffer.concat([KILLER, frame(FRAME.ping, 0, 0)]);
 
     await sendPieces(
-      port,
+      gateway.port,
       Array.from(bytes, (byte) => Buffer.from([byte])),
     );
 
-    await checkAlive();
+    await gateway.checkAlive();
   });
 
   for (const [name, wrong] of [...WRONG, ['ALTSVC', frame(ALTSVC, 0, 0, Buffer.from([0, 9]))] as const]) {
@@ -127,7 +104,7 @@ describe('HTTP/2 frames of a wrong size', function () {
 
       // A newer node:http2 does not tell what it found, and the time for the answer passes.
       assert.match(await client.outcome(1), /^status 50[24]$/);
-      await checkAlive();
+      await gateway.checkAlive();
     });
   }
 
@@ -136,24 +113,6 @@ describe('HTTP/2 frames of a wrong size', function () {
     client.send(headersFrame(1, requestLines({ ':path': '/h2c' })));
 
     assert.equal(await client.outcome(1), 'status 200');
-    await checkAlive();
+    await gateway.checkAlive();
   });
 });
-
-/** Resolves when the gateway has closed the connection. */
-function sendCut(port: number, bytes: Buffer, at: number): Promise<void> {
-  return sendPieces(port, [bytes.subarray(0, at), bytes.subarray(at)]);
-}
-
-async function sendPieces(port: number, pieces: readonly Buffer[]): Promise<void> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-  const closed = new Promise((resolve) => socket.once('close', resolve));
-  socket.on('error', () => undefined);
-  socket.resume();
-  for (const piece of pieces) {
-    if (piece.length > 0) await new Promise((resolve) => socket.write(piece, resolve));
-    // Leaves the other process the time to read it alone.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await closed;
-}
