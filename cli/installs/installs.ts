@@ -58,14 +58,17 @@ export async function readSecrets(path: string | undefined): Promise<Readonly<Re
 export interface InstallWrite {
   readonly method: 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
-  readonly body?: Readonly<Record<string, unknown>>;
+  readonly body?: Readonly<Record<string, unknown>> | undefined;
   /** Agrees to whatever the version asks for. */
   readonly isGranted?: boolean | undefined;
   readonly isDryRun?: boolean | undefined;
 }
 
-/** Writes, waits for the nodes, and gives the install as it is then, or what a dry run would change. */
-export async function writeInstall(settings: Settings, write: InstallWrite): Promise<ShownInstall | DiffAnswer> {
+/** Is the install as it is then, or what a dry run would change; undefined when the install is gone. */
+type InstallAnswer = ShownInstall | DiffAnswer | undefined;
+
+/** Writes, waits for the nodes, and gives what became of it. @throws CommandError that says how to agree to what a version asks for */
+export async function writeInstall(settings: Settings, write: InstallWrite): Promise<InstallAnswer> {
   try {
     return await send(settings, write, write.body);
   } catch (error) {
@@ -80,21 +83,18 @@ async function send(
   settings: Settings,
   { method, path, isDryRun = false }: InstallWrite,
   body: InstallWrite['body'],
-): Promise<ShownInstall | DiffAnswer> {
+): Promise<InstallAnswer> {
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   const text = await callAdmin(settings, {
     method,
     path: `v1/installs${path}?${isDryRun ? 'dryRun=true' : 'wait=applied'}`,
     ...(body === undefined ? {} : { body: { type, text: JSON.stringify(body) } }),
   });
-  return text === '' ? EMPTY : JSON.parse(text);
+  return text === '' ? undefined : JSON.parse(text);
 }
 
-const EMPTY: DiffAnswer = { counts: { create: 0, update: 0, delete: 0 }, changes: [] };
-
-/** Says what a write did. */
-export function describeWrite(answer: ShownInstall | DiffAnswer, verb: string): string {
-  return 'counts' in answer
-    ? describeDiff(answer)
-    : `${verb} ${answer.plugin}@${answer.version}; every gateway runs it.`;
+/** Says what a write did; `done` names what was done, and to which plugin. */
+export function describeWrite(answer: InstallAnswer, done: string): string {
+  if (answer === undefined) return `${done}.`;
+  return 'counts' in answer ? describeDiff(answer) : `${done}@${answer.version}; every gateway runs it.`;
 }
