@@ -1,43 +1,29 @@
 // A version on trial in the whole product, under load: taken in, judged by what was measured, installed or sent away.
 // Must not wait for time to pass: it waits for what the product says.
 import assert from 'node:assert/strict';
-import { generateKeys, toKeyEntry } from '../../gateway/package/keys.ts';
-import { openPackage } from '../../gateway/package/package.ts';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
+import type { AdminClient } from '../support/admin-client.ts';
+import type { RunningProduct } from '../support/gateway.ts';
 import { countStatuses, startLoad } from '../support/load.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
-import { samplePackage, signPackage } from '../support/packages.ts';
-
-const HELLO = '/v1/installs/acme/hello';
-const GRANTED = { response: { headers: { write: ['x-hello'] } } };
+import { GRANTED, HELLO, type MarketProduct, startMarketProduct } from './marketplace.ts';
 
 type Shown = Readonly<Record<string, unknown>>;
 
 describe('a version on trial in the product', function () {
   this.timeout(120_000);
-  let origin: Origin;
+  let market: MarketProduct;
   let product: RunningProduct;
   let admin: AdminClient;
-  const keys = generateKeys();
 
   before(async () => {
-    origin = await startOrigin();
-    product = await startProduct();
-    admin = await connectAdmin(product);
-    await admin.call('POST', '/v1/apis', { name: 'orders', upstream: origin.url, routes: [{ paths: ['/orders'] }] });
-    const publisher = { namespace: 'acme', title: 'Acme', keys: [toKeyEntry(keys.publicKey).publicKey] };
-    await admin.call('POST', '/v1/marketplace/publishers', publisher);
-    await publish('1.0.0', "response.headers.set('x-hello', '1.0.0')");
-    await publish('1.1.0', "response.headers.set('x-hello', '1.1.0')");
+    market = await startMarketProduct();
+    ({ product, admin } = market);
+    await market.publish('1.0.0', "response.headers.set('x-hello', '1.0.0')", 'open');
+    await market.publish('1.1.0', "response.headers.set('x-hello', '1.1.0')", 'open');
     // Its fixture passes; what comes after does not.
-    await publish('1.2.0', "if (++calls > 1) throw new Error('does not work')");
+    await market.publish('1.2.0', "if (++calls > 1) throw new Error('does not work')", 'open');
   });
 
-  after(async () => {
-    await product?.stop();
-    await origin.close();
-  });
+  after(() => market?.stop());
 
   beforeEach(async () => {
     await admin.call('POST', '/v1/installs', { plugin: 'acme/hello', version: '1.0.0', granted: GRANTED });
@@ -49,21 +35,6 @@ describe('a version on trial in the product', function () {
     for (const { id } of body['data'] as { id: string }[]) await admin.call('DELETE', `/v1/bindings/${id}`);
     await admin.call('DELETE', `${HELLO}?wait=applied`);
   });
-
-  async function publish(version: string, statement: string): Promise<void> {
-    const code = `let calls = 0; export const plugin = { onResponse({ response }) { ${statement}; } };\n`;
-    const bytes = samplePackage({ manifest: { version, failPolicy: 'open' }, files: { 'index.js': code } });
-    const envelope = signPackage(openPackage(bytes), keys);
-    await admin.call('POST', '/v1/marketplace/plugins', { package: bytes.toString('base64'), envelope });
-    const path = `/v1/marketplace/plugins/acme/hello/versions/${version}/review`;
-    await admin.call('POST', path, { decision: 'approve' });
-  }
-
-  async function ask(): Promise<string | null> {
-    const response = await fetch(`${product.urls.proxy}/orders`);
-    await response.arrayBuffer();
-    return response.headers.get('x-hello');
-  }
 
   async function untilInstalled(fits: (install: Shown) => boolean): Promise<Shown> {
     for (;;) {
@@ -77,14 +48,14 @@ describe('a version on trial in the product', function () {
     await admin.call('PUT', `${HELLO}/canary?wait=applied`, { version: '1.1.0', percent: 50, key: 'request' });
 
     const seen = new Set<string | null>();
-    while (seen.size < 2) seen.add(await ask());
+    while (seen.size < 2) seen.add(await market.ask());
     const shown = await admin.call('GET', `${HELLO}/canary`);
     await admin.call('DELETE', `${HELLO}/canary?wait=applied`);
 
     assert.deepEqual([...seen].sort(), ['1.0.0', '1.1.0']);
     assert.deepEqual([shown.body['version'], shown.body['percent']], ['1.1.0', 50]);
     assert.equal((shown.body['verdict'] as Shown)['decision'], 'wait');
-    assert.equal(await ask(), '1.0.0');
+    assert.equal(await market.ask(), '1.0.0');
     assert.equal((await admin.call('GET', HELLO)).body['canary'], undefined);
   });
 

@@ -1,58 +1,30 @@
 // A plugin's life in the whole product, under load: published, installed, upgraded, rolled back, uninstalled.
 // Must not pause the load for anything.
 import assert from 'node:assert/strict';
-import { generateKeys, toKeyEntry } from '../../gateway/package/keys.ts';
-import { openPackage } from '../../gateway/package/package.ts';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
+import type { AdminClient } from '../support/admin-client.ts';
 import { runCommand } from '../support/command.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
+import type { RunningProduct } from '../support/gateway.ts';
 import { countStatuses, startLoad } from '../support/load.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
-import { samplePackage, signPackage } from '../support/packages.ts';
-
-const HELLO = '/v1/installs/acme/hello';
-const GRANTED = { response: { headers: { write: ['x-hello'] } } };
+import { GRANTED, HELLO, type MarketProduct, startMarketProduct } from './marketplace.ts';
 
 /** Every node runs a change within two seconds; a machine that runs other tests beside gets more. */
 const APPLIED_MS = 6_000;
 
 describe('plugins of the marketplace in the product', function () {
   this.timeout(120_000);
-  let origin: Origin;
+  let market: MarketProduct;
   let product: RunningProduct;
   let admin: AdminClient;
-  const keys = generateKeys();
 
   before(async () => {
-    origin = await startOrigin();
-    product = await startProduct();
-    admin = await connectAdmin(product);
-    await admin.call('POST', '/v1/apis', { name: 'orders', upstream: origin.url, routes: [{ paths: ['/orders'] }] });
-    const publisher = { namespace: 'acme', title: 'Acme', keys: [toKeyEntry(keys.publicKey).publicKey] };
-    await admin.call('POST', '/v1/marketplace/publishers', publisher);
-    await publish('1.0.0');
-    await publish('2.0.0');
+    market = await startMarketProduct();
+    ({ product, admin } = market);
+    for (const version of ['1.0.0', '2.0.0']) {
+      await market.publish(version, `response.headers.set('x-hello', '${version}')`, 'closed');
+    }
   });
 
-  after(async () => {
-    await product?.stop();
-    await origin.close();
-  });
-
-  async function publish(version: string): Promise<void> {
-    const code = `export const plugin = { onResponse({ response }) { response.headers.set('x-hello', '${version}'); } };\n`;
-    const bytes = samplePackage({ manifest: { version, failPolicy: 'closed' }, files: { 'index.js': code } });
-    const envelope = signPackage(openPackage(bytes), keys);
-    await admin.call('POST', '/v1/marketplace/plugins', { package: bytes.toString('base64'), envelope });
-    const path = `/v1/marketplace/plugins/acme/hello/versions/${version}/review`;
-    await admin.call('POST', path, { decision: 'approve' });
-  }
-
-  async function ask(): Promise<string | null> {
-    const response = await fetch(`${product.urls.proxy}/orders`);
-    await response.arrayBuffer();
-    return response.headers.get('x-hello');
-  }
+  after(() => market?.stop());
 
   it('loses no request while a version is installed, bound, upgraded, rolled back and uninstalled', async () => {
     const load = startLoad(product.urls.proxy, { connections: 8, path: '/orders', pauseMs: 2 });
@@ -68,14 +40,14 @@ describe('plugins of the marketplace in the product', function () {
 
     await step('POST', '/v1/installs', { plugin: 'acme/hello', version: '1.0.0', granted: GRANTED });
     const bound = await step('POST', '/v1/bindings', { plugin: 'acme/hello', config: {} });
-    const seen = [await ask()];
+    const seen = [await market.ask()];
     await step('PATCH', HELLO, { version: '2.0.0' });
-    seen.push(await ask());
+    seen.push(await market.ask());
     await step('POST', `${HELLO}/rollback`);
-    seen.push(await ask());
+    seen.push(await market.ask());
     await step('DELETE', `/v1/bindings/${bound.body['id']}`);
     await step('DELETE', HELLO);
-    seen.push(await ask());
+    seen.push(await market.ask());
     const samples = await load.stop();
 
     assert.deepEqual(seen, ['1.0.0', '2.0.0', '1.0.0', null]);
