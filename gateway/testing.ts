@@ -18,7 +18,13 @@ export {
   type TestExchange,
 } from './testing/exchange.ts';
 export type { ExpectedHeaders, Fixture, FixtureConsumer, FixtureFile } from './testing/fixture-file.ts';
-export { type FixtureOptions, type FixtureResult, fixtureSecrets, runFixtures } from './testing/fixtures.ts';
+export {
+  type FixtureOptions,
+  type FixtureResult,
+  fixtureManifest,
+  fixtureSecrets,
+  runFixtures,
+} from './testing/fixtures.ts';
 export {
   type FetchAnswer,
   type FetchTable,

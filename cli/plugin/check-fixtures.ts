@@ -1,7 +1,7 @@
 // Runs the fixtures of a plugin's project as a node will: in the tier of the marketplace, with what the manifest asks for.
 // Must not decide what a fixture means: the kit does.
 import { findTier } from '../../gateway/sandbox/sandbox.ts';
-import { fixtureSecrets, runFixtures } from '../../gateway/testing.ts';
+import { fixtureManifest, fixtureSecrets, runFixtures } from '../../gateway/testing.ts';
 import { bundlePlugin } from './bundle.ts';
 import { loadBundle } from './load.ts';
 import type { PluginProject } from './project.ts';
@@ -16,7 +16,8 @@ export async function checkFixtures(project: PluginProject, budgetMs: number): P
   const { folder, manifest, configSchema, fixtures } = project;
   const { code } = await bundlePlugin(folder);
   const tier = findTier('marketplace');
-  const { loaded, close } = await loadBundle(project, code, { tier, secrets: fixtureSecrets(manifest), log: NO_LOG });
+  const patient = { ...project, manifest: fixtureManifest(manifest) };
+  const { loaded, close } = await loadBundle(patient, code, { tier, secrets: fixtureSecrets(manifest), log: NO_LOG });
   try {
     const results = await runFixtures(loaded.plugin, manifest, configSchema, fixtures, { budgetMs });
     const failed = results.filter(({ ok }) => !ok);

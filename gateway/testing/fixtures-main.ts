@@ -4,7 +4,7 @@ import type { Manifest } from '../core/manifest.ts';
 import type { JsonSchema } from '../core/schemas.ts';
 import { openSandbox } from '../sandbox/sandbox.ts';
 import type { FixtureFile } from './fixture-file.ts';
-import { type FixtureResult, fixtureSecrets, runFixtures } from './fixtures.ts';
+import { type FixtureResult, fixtureManifest, fixtureSecrets, runFixtures } from './fixtures.ts';
 
 /** Is what to run, as JSON on stdin. */
 export interface FixtureRun {
@@ -37,7 +37,7 @@ async function run({ code, manifest, configSchema, fixtures, budgetMs }: Fixture
   const incidents: string[] = [];
   const sandbox = await openSandbox({
     code,
-    manifest,
+    manifest: fixtureManifest(manifest),
     granted: manifest.permissions,
     secrets: fixtureSecrets(manifest),
     tier: 'process',

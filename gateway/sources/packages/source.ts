@@ -13,8 +13,8 @@ import { PackageError } from '../../package/errors.ts';
 import type { PluginPackage } from '../../package/package.ts';
 import { comparePermissions } from '../../package/permissions.ts';
 import { type Trust, type TrustedIndex, verifyPackage } from '../../package/trust.ts';
-import { findTier, openSandbox, type Sandbox } from '../../sandbox/sandbox.ts';
-import { fixtureSecrets, runFixtures } from '../../testing/fixtures.ts';
+import { findTier, openSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts';
+import { fixtureManifest, fixtureSecrets, runFixtures } from '../../testing/fixtures.ts';
 import { isSealed } from '../sealed-keys.ts';
 import type { PackageFolder } from './folder.ts';
 import { openTrust } from './trust.ts';
@@ -67,6 +67,9 @@ interface Trial extends Versions {
   readonly facts: string;
   readonly joint: LoadedPlugin;
 }
+
+/** Opens one package in the tier of its install. */
+type OpenSandbox = (parts: Pick<SandboxOptions, 'manifest' | 'secrets'>) => Promise<Sandbox>;
 
 interface Loading {
   readonly loaded: LoadedPlugin;
@@ -165,17 +168,10 @@ class PackageSource implements PluginSource {
     if (sealed !== undefined) {
       throw new LoadRefusal('SECRET_SEALED', `the secret ${sealed[0]} does not open with the key of this node`);
     }
-    const open = (values: Install['secrets']): Promise<Sandbox> =>
-      openSandbox({
-        code: pkg.code,
-        manifest: pkg.manifest,
-        granted,
-        secrets: values,
-        tier,
-        log: this.#options.log,
-      });
+    const open: OpenSandbox = (parts) =>
+      openSandbox({ code: pkg.code, granted, tier, log: this.#options.log, ...parts });
     await this.#tryFixtures(pkg, open);
-    return this.#keep(key, install, pkg, await open(secrets));
+    return this.#keep(key, install, pkg, await open({ manifest: pkg.manifest, secrets }));
   }
 
   async #verify(
@@ -202,12 +198,13 @@ class PackageSource implements PluginSource {
   }
 
   /** Runs the fixtures in a sandbox of their own: what they leave behind must not meet traffic. */
-  async #tryFixtures(pkg: PluginPackage, open: (secrets: Install['secrets']) => Promise<Sandbox>): Promise<void> {
+  async #tryFixtures(pkg: PluginPackage, open: OpenSandbox): Promise<void> {
     if (pkg.fixtures.length === 0 || this.#tried.has(pkg.sha256)) return;
-    const sandbox = await open(fixtureSecrets(pkg.manifest));
+    const { manifest } = pkg;
+    const sandbox = await open({ manifest: fixtureManifest(manifest), secrets: fixtureSecrets(manifest) });
     try {
       const options = { budgetMs: FIXTURES_BUDGET_MS };
-      const results = await runFixtures(sandbox.plugin, pkg.manifest, pkg.configSchema, pkg.fixtures, options);
+      const results = await runFixtures(sandbox.plugin, manifest, pkg.configSchema, pkg.fixtures, options);
       const failed = results.find(({ ok }) => !ok);
       if (failed) throw new LoadRefusal('FIXTURE_FAILED', `fixture ${failed.name}: ${failed.problems.join('; ')}`);
       this.#tried.add(pkg.sha256);

@@ -62,6 +62,15 @@ describe('the check of fixtures', function () {
     });
   }
 
+  it('asks what the code does and not how fast: a busy machine refuses no review', async () => {
+    const slow = greet(`for (const until = Date.now() + 200; Date.now() < until; ); ${HELLO}`);
+    const files = { 'index.js': slow, 'fixtures/greets.json': FIXTURE };
+
+    const check = await checkFixtures(openPackage(samplePackage({ manifest: { limits: { timeoutMs: 20 } }, files })));
+
+    assert.equal(check.result, 'passed', check.detail);
+  });
+
   it('warns of a package without any', async () => {
     const check = await checkFixtures(openPackage(samplePackage({ files: { 'fixtures/greets.json': undefined } })));
 
