@@ -45,8 +45,3 @@ export function createStage(): Stage {
   };
   return stage;
 }
-
-/** Lets other events happen until `isDone`; the test's own time-out bounds it. */
-export async function waitUntil(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setImmediate(resolve));
-}

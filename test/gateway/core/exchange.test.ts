@@ -5,7 +5,8 @@ import { GatewayError, type Plugin } from '../../../gateway/core/plugin.ts';
 import { makePlugin, openRaw, type TestGateway } from '../../support/engine.ts';
 import { makeRoute } from '../../support/entities.ts';
 import { headerOf, type Origin, startOrigin, startTcpOrigin } from '../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { until } from '../../support/until.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 
@@ -204,9 +205,9 @@ describe('an exchange', () => {
         const raw = await openRaw(gateway.port);
 
         raw.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc');
-        await waitUntil(() => hasBegun);
+        await until(() => hasBegun);
         raw.socket.destroy();
-        await waitUntil(() => outcome !== '');
+        await until(() => outcome !== '');
 
         assert.equal(outcome, 'REQUEST_MALFORMED');
       });
@@ -235,9 +236,9 @@ describe('an exchange', () => {
     const raw = await openRaw(gateway.port);
 
     raw.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
-    await waitUntil(() => settle !== undefined);
+    await until(() => settle !== undefined);
     raw.socket.destroy();
-    await waitUntil(() => trace.length > 0);
+    await until(() => trace.length > 0);
     settle?.();
     await (await fetch(`${gateway.url}//`)).text();
 
@@ -282,7 +283,7 @@ describe('an exchange', () => {
       const plugin = makePlugin('slow', {
         onResponse: async (exchange) => {
           for (const socket of broken.connections) socket.resetAndDestroy();
-          await waitUntil(() => hasReset);
+          await until(() => hasReset);
           if (late === 'answers') exchange.respond(201, {}, 'late');
         },
       });

@@ -15,6 +15,7 @@ import {
   startTcpOrigin,
   type TcpOrigin,
 } from '../../support/origin.ts';
+import { until } from '../../support/until.ts';
 
 describe('proxying', () => {
   const closers: (() => Promise<void>)[] = [];
@@ -307,7 +308,7 @@ describe('proxying', () => {
         const raw = await openRaw(gateway.port);
         raw.write(`GET /api${path} HTTP/1.1\r\nHost: h\r\n\r\n`);
         if (path === '/body') await raw.waitFor(/first/);
-        else await waitUntil(() => gone.length === 1);
+        else await until(() => gone.length === 1);
         raw.socket.destroy();
       }
 
@@ -470,7 +471,7 @@ describe('proxying', () => {
       const gateway = await publish(origin.url);
       const idle = await openRaw(gateway.port);
       const pending = fetch(`${gateway.url}/api`);
-      await waitUntil(() => answer !== undefined);
+      await until(() => answer !== undefined);
 
       const drained = gateway.drain();
       const refused = connect(gateway.port, '127.0.0.1');
@@ -490,9 +491,4 @@ describe('proxying', () => {
 async function readCode(response: Response): Promise<string> {
   const problem = (await response.json()) as { readonly code: string };
   return problem.code;
-}
-
-/** Lets other events happen until `isDone`; the test's own time-out bounds it. */
-async function waitUntil(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../support/engine.ts';
 import { startOrigin, startRawOrigin } from '../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { until } from '../../support/until.ts';
 
 describe('a client connection', () => {
   let stage: Stage;
@@ -34,9 +35,9 @@ describe('a client connection', () => {
       const raw = await openRaw(gateway.port);
 
       raw.write(Array.from({ length: 200 }, (_, at) => `GET /${at} HTTP/1.1\r\nHost: h\r\n\r\n`).join(''));
-      await waitUntil(() => seen === 3);
+      await until(() => seen === 3);
       raw.socket.destroy();
-      await waitUntil(() => running === 0 && logged.length === 3);
+      await until(() => running === 0 && logged.length === 3);
 
       assert.deepEqual([most, seen], [1, 3]);
       assert.deepEqual(logged, ['/0', '/1', '/2']);
@@ -74,7 +75,7 @@ describe('a client connection', () => {
         const raw = await openRaw(gateway.port);
 
         raw.write(`GET / HTTP/1.1\r\nHost: h\r\n\r\n${bytes}`);
-        await waitUntil(() => answer !== undefined);
+        await until(() => answer !== undefined);
         answer?.();
         const { text } = await raw.closed();
 
@@ -163,7 +164,7 @@ describe('a client connection', () => {
         const { text } = await raw.closed();
 
         assert.match(text, /^HTTP\/1\.1 408 [\s\S]*connection: close[\s\S]*REQUEST_TIMEOUT/i);
-        await waitUntil(() => wasReleased);
+        await until(() => wasReleased);
       });
     }
 

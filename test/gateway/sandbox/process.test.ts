@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { launch, readFootprint } from '../../../gateway/sandbox/process/launch.ts';
 import { checkCode } from '../../../gateway/sandbox/sources.ts';
+import { until } from '../../support/until.ts';
 import { closeAll, listChildren, openPackage } from './support.ts';
 
 /** Says whether a process runs; one that has ended and is not yet waited for does not. */
@@ -15,10 +16,6 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 describe('a child process of the sandbox', function () {

@@ -6,7 +6,8 @@ import type { Socket } from 'node:net';
 import { openArena } from '../../../support/arena.ts';
 import { makePlugin, openRaw, type RawClient } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { until } from '../../../support/until.ts';
 
 const FORGED = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged';
 const UPGRADE = 'GET /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
@@ -48,7 +49,7 @@ describe('an answer', () => {
       for (let round = 0; round < 5; round++) {
         const target = `/${round}`;
         assert.ok((await ask(raw, target)).endsWith(target));
-        await waitUntil(() => sent > round);
+        await until(() => sent > round);
       }
 
       assert.doesNotMatch(raw.text(), /forged/);
@@ -73,11 +74,11 @@ describe('an answer', () => {
     const gateway = await stage.publish(origin.url, { api: { retries: { attempts: 0 } } });
     const holders = await Promise.all(Array.from({ length: 511 }, () => openRaw(gateway.port)));
     for (const one of holders) one.write('GET /hold HTTP/1.1\r\nHost: h\r\n\r\n');
-    await waitUntil(() => origin.connections.length === 511);
+    await until(() => origin.connections.length === 511);
     const [split, waiting] = [await openRaw(gateway.port), await openRaw(gateway.port)];
 
     split.write('GET /split HTTP/1.1\r\nHost: h\r\n\r\n');
-    await waitUntil(() => answer !== undefined);
+    await until(() => answer !== undefined);
     waiting.write('GET /waiting HTTP/1.1\r\nHost: h\r\n\r\n');
     // Long enough to be waiting.
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { until } from '../../../support/until.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 
@@ -69,7 +70,7 @@ describe('draining', () => {
     const gateway = await stage.publish(origin.url);
     const [late, half] = [await openRaw(gateway.port), await openRaw(gateway.port)];
     // Both have been seen.
-    await waitUntil(() => late.socket.readyState === 'open' && half.socket.readyState === 'open');
+    await until(() => late.socket.readyState === 'open' && half.socket.readyState === 'open');
     late.write(GET);
     await late.waitFor(/ok$/);
 

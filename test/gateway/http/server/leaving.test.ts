@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../support/engine.ts';
 import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { until } from '../../../support/until.ts';
 
 /** 100 ms, and what a busy machine adds. */
 const SOON_MS = 250;
@@ -70,7 +71,7 @@ describe('a client that leaves', () => {
     if (how === 'end') raw.socket.destroy();
     else raw.socket.resetAndDestroy();
     await closed;
-    await waitUntil(() => logged > 0);
+    await until(() => logged > 0);
     return performance.now() - began;
   }
 
@@ -82,7 +83,7 @@ describe('a client that leaves', () => {
         onData = more.onData ?? onData;
         const raw = await openRaw(gateway.port);
         raw.write(sent);
-        await waitUntil(() => isReached(origin, raw));
+        await until(() => isReached(origin, raw));
 
         const tookMs = await leave(raw, how);
 
@@ -98,14 +99,14 @@ describe('a client that leaves', () => {
     raw.write(`${POST}Content-Length: ${100 * MB}\r\n\r\n`);
     // More than all buffers on the way hold.
     for (let sent = 0; sent < 30; sent++) raw.write('x'.repeat(MB));
-    await waitUntil(() => raw.socket.bytesWritten > MB);
+    await until(() => raw.socket.bytesWritten > MB);
     await new Promise((resolve) => setTimeout(resolve, 300));
 
     const [target] = origin.connections;
     assert.ok(target);
     const began = performance.now();
     raw.socket.resetAndDestroy();
-    await waitUntil(() => logged > 0);
+    await until(() => logged > 0);
     const tookMs = performance.now() - began;
 
     assert.ok(tookMs < SOON_MS, `took ${tookMs} ms`);
@@ -121,7 +122,7 @@ describe('a client that leaves', () => {
     const size = 3 * MB;
     const raw = await openRaw(gateway.port);
     raw.write(`${POST}Content-Length: ${size}\r\n\r\n${'x'.repeat(size)}`);
-    await waitUntil(() => origin.received().length > size);
+    await until(() => origin.received().length > size);
 
     const tookMs = await leave(raw, 'end');
 
@@ -137,7 +138,7 @@ describe('a client that leaves', () => {
     };
     const raw = await openRaw(gateway.port);
     raw.write(GET.repeat(4_000));
-    await waitUntil(() => answered === 3_000);
+    await until(() => answered === 3_000);
 
     const tookMs = await leave(raw, 'end');
 

@@ -6,7 +6,8 @@ import { mock } from 'node:test';
 import { Linger } from '../../../../gateway/http/h1/linger.ts';
 import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../support/engine.ts';
 import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { until } from '../../../support/until.ts';
 
 const KB = 1024;
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n';
@@ -135,7 +136,7 @@ describe('a body that nobody reads', () => {
     const raw = await send('POST /large HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n');
     raw.socket.pause();
     for (let count = 0; count < 64; count++) raw.write(`${(16 * KB).toString(16)}\r\n${'x'.repeat(16 * KB)}\r\n`);
-    await waitUntil(() => raw.socket.writableLength === 0);
+    await until(() => raw.socket.writableLength === 0);
     raw.socket.resume();
 
     const { text } = await raw.closed();
@@ -148,7 +149,7 @@ describe('a body that nobody reads', () => {
     const raw = await send(
       `POST /late HTTP/1.1\r\nHost: h\r\nContent-Length: ${100 * KB}\r\n\r\n${'x'.repeat(100 * KB)}${PROBE}`,
     );
-    await waitUntil(() => answer !== undefined && raw.socket.writableLength === 0);
+    await until(() => answer !== undefined && raw.socket.writableLength === 0);
 
     answer?.();
     const text = await raw.waitFor(/ok$/);

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage, waitUntil } from '../../../support/proxied-api.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { until } from '../../../support/until.ts';
 
 const MB = 1024 * 1024;
 const REFUSAL = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!';
@@ -65,7 +66,7 @@ describe('a target that answers early', () => {
     // Longer than a target may be silent.
     await new Promise((resolve) => setTimeout(resolve, 700));
     raw.write('yz');
-    await waitUntil(() => isDone);
+    await until(() => isDone);
     await raw.waitFor(/ok$/);
 
     raw.socket.destroy();
