@@ -1,5 +1,5 @@
 // One client connection over its life: turns of pipelined requests, answers in their place, clients that stall or leave.
-// Must not test what is answered: proxy.test.ts does.
+// Must not test what is answered: test/gateway/core/proxy does.
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../support/engine.ts';
 import { startOrigin, startRawOrigin } from '../../support/origin.ts';

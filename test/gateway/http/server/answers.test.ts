@@ -1,5 +1,5 @@
 // How an answer is framed, whatever plugins and upstreams make of it.
-// Must not test what passes through unchanged: proxy.test.ts does.
+// Must not test what passes through unchanged: test/gateway/core/proxy does.
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';

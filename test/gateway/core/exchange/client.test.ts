@@ -1,6 +1,6 @@
 // Facts about which peers are believed.
 import assert from 'node:assert/strict';
-import { buildTrustTest } from '../../../gateway/core/exchange/client.ts';
+import { buildTrustTest } from '../../../../gateway/core/exchange/client.ts';
 
 describe('trust in proxies', () => {
   it('holds for the addresses and networks named, and for no other', () => {

@@ -1,8 +1,13 @@
 // What the core knows of gRPC by itself: which requests are calls, how long they may take, how messages are written.
 // Must not speak HTTP/2: test/gateway/http/h2/grpc.test.ts does.
 import assert from 'node:assert/strict';
-import { GatewayError } from '../../../gateway/core/errors.ts';
-import { isGrpc, listErrorTrailers, readGrpcTimeout, writeGrpcTimeout } from '../../../gateway/core/exchange/grpc.ts';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import {
+  isGrpc,
+  listErrorTrailers,
+  readGrpcTimeout,
+  writeGrpcTimeout,
+} from '../../../../gateway/core/exchange/grpc.ts';
 
 describe('gRPC', () => {
   it('takes for calls what says so over HTTP/2', () => {

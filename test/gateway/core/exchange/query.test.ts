@@ -1,6 +1,6 @@
 // Reading and writing queries piece by piece.
 import assert from 'node:assert/strict';
-import { buildQueryPart, readQuery, writeQuery } from '../../../gateway/core/exchange/query.ts';
+import { buildQueryPart, readQuery, writeQuery } from '../../../../gateway/core/exchange/query.ts';
 
 describe('readQuery', () => {
   it('gives the query back byte for byte', () => {

@@ -1,15 +1,15 @@
 // Facts about active health checks: how targets are asked, and what the answers change.
 // Must not open a connection: the upstream client is a table of answers here.
 import assert from 'node:assert/strict';
-import { applyUpdate, EMPTY_DOCUMENT } from '../../../gateway/core/config.ts';
-import type { Upstream } from '../../../gateway/core/model.ts';
-import type { TargetAddress, UpstreamClient, UpstreamRequest } from '../../../gateway/core/ports.ts';
-import { atOnce } from '../../../gateway/core/slicer.ts';
-import type { TargetState } from '../../../gateway/core/upstream/balancer.ts';
-import { createHealthChecker, type HealthChecker } from '../../../gateway/core/upstream/health.ts';
-import { createUpstreams, type Upstreams } from '../../../gateway/core/upstream/upstreams.ts';
-import { makeUpstream, putAll } from '../../support/entities.ts';
-import { until } from '../../support/until.ts';
+import { applyUpdate, EMPTY_DOCUMENT } from '../../../../gateway/core/config.ts';
+import type { Upstream } from '../../../../gateway/core/model.ts';
+import type { TargetAddress, UpstreamClient, UpstreamRequest } from '../../../../gateway/core/ports.ts';
+import { atOnce } from '../../../../gateway/core/slicer.ts';
+import type { TargetState } from '../../../../gateway/core/upstream/balancer.ts';
+import { createHealthChecker, type HealthChecker } from '../../../../gateway/core/upstream/health.ts';
+import { createUpstreams, type Upstreams } from '../../../../gateway/core/upstream/upstreams.ts';
+import { makeUpstream, putAll } from '../../../support/entities.ts';
+import { until } from '../../../support/until.ts';
 
 interface Bench {
   readonly asked: { readonly address: TargetAddress; readonly request: UpstreamRequest }[];

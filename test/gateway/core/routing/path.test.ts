@@ -1,7 +1,7 @@
 // The canonical path: what passes byte for byte, what is normalised, what is refused.
 import assert from 'node:assert/strict';
-import { GatewayError } from '../../../gateway/core/errors.ts';
-import { comparablePath, readPath, readRequestTarget, readTarget } from '../../../gateway/core/routing/path.ts';
+import { GatewayError } from '../../../../gateway/core/errors.ts';
+import { comparablePath, readPath, readRequestTarget, readTarget } from '../../../../gateway/core/routing/path.ts';
 
 const UNCHANGED = [
   '/',

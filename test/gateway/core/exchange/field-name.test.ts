@@ -1,6 +1,6 @@
 // What the name of a header field says, however it is spelled and however often it was seen.
 import assert from 'node:assert/strict';
-import { readFieldName } from '../../../gateway/core/exchange/field-name.ts';
+import { readFieldName } from '../../../../gateway/core/exchange/field-name.ts';
 
 describe('readFieldName', () => {
   const roles: [string, string][] = [

@@ -1,7 +1,7 @@
 // Patterns of strangers: they match what they match elsewhere, or are refused, and none of them takes long.
 import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
-import { buildSafePattern } from '../../../gateway/core/routing/safe-pattern.ts';
+import { buildSafePattern } from '../../../../gateway/core/routing/safe-pattern.ts';
 
 describe('buildSafePattern', () => {
   const same: readonly (readonly [string, ...string[]])[] = [

@@ -1,11 +1,11 @@
 // Upstreams that break off, stall or answer what is no answer: the client gets a whole response, a clear error or a reset.
-// Must not test healthy upstreams: proxy.test.ts does.
+// Must not test healthy upstreams: test/gateway/core/proxy does.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { openRaw, type TestGateway } from '../../support/engine.ts';
-import { makeUpstream } from '../../support/entities.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
-import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { openRaw, type TestGateway } from '../../../support/engine.ts';
+import { makeUpstream } from '../../../support/entities.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
+import { createStage, type Stage } from '../../../support/proxied-api.ts';
 
 const HEADS = {
   length: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',

@@ -1,7 +1,7 @@
 // Routing: the documented order of precedence, 404 against 405, and the same answer as a slow, plain router.
 import assert from 'node:assert/strict';
-import type { Api, Route } from '../../../gateway/core/model.ts';
-import { type MatchRequest, matchesHost, matchesPath } from '../../../gateway/core/routing/match.ts';
+import type { Api, Route } from '../../../../gateway/core/model.ts';
+import { type MatchRequest, matchesHost, matchesPath } from '../../../../gateway/core/routing/match.ts';
 import {
   buildEntries,
   compareEntries,
@@ -10,9 +10,9 @@ import {
   findRoute,
   type RouteEntry,
   type Router,
-} from '../../../gateway/core/routing/router.ts';
-import { atOnce } from '../../../gateway/core/slicer.ts';
-import { makeApi, makeRoute } from '../../support/entities.ts';
+} from '../../../../gateway/core/routing/router.ts';
+import { atOnce } from '../../../../gateway/core/slicer.ts';
+import { makeApi, makeRoute } from '../../../support/entities.ts';
 
 function buildRouter(apis: readonly Api[]): Router {
   const builder = createRouterBuilder(EMPTY_ROUTER);

@@ -1,13 +1,13 @@
 // Chunk hooks that take their time: bodies wait for them, in order and within bounds.
-// Must not test hooks without a promise: plugins.test.ts does.
+// Must not test hooks without a promise: test/gateway/core/plugins does.
 import assert from 'node:assert/strict';
-import { ChunkPipe, type ChunkTransform } from '../../../gateway/core/exchange/chunk-pipe.ts';
-import { definePlugin, type Plugin } from '../../../gateway/core/plugin.ts';
-import { fakeHost, runPlugin } from '../../../gateway/testing.ts';
-import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
-import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
-import { type Origin, startRawOrigin } from '../../support/origin.ts';
-import { until } from '../../support/until.ts';
+import { ChunkPipe, type ChunkTransform } from '../../../../gateway/core/exchange/chunk-pipe.ts';
+import { definePlugin, type Plugin } from '../../../../gateway/core/plugin.ts';
+import { fakeHost, runPlugin } from '../../../../gateway/testing.ts';
+import { makePlugin, openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
+import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
+import { type Origin, startRawOrigin } from '../../../support/origin.ts';
+import { until } from '../../../support/until.ts';
 
 const later = <Value>(value: Value): Promise<Value> => new Promise((resolve) => setImmediate(() => resolve(value)));
 const upper = (chunk: Uint8Array): Uint8Array => Buffer.from(Buffer.from(chunk).toString().toUpperCase());

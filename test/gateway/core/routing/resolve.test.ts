@@ -1,14 +1,14 @@
 // Which binding holds: every step of the order of precedence, exclusion, mandatory ones, and the order of running.
 import assert from 'node:assert/strict';
-import type { InstalledPlugin } from '../../../gateway/core/manifest.ts';
-import type { Binding, Scope } from '../../../gateway/core/model.ts';
+import type { InstalledPlugin } from '../../../../gateway/core/manifest.ts';
+import type { Binding, Scope } from '../../../../gateway/core/model.ts';
 import {
   buildBindingIndex,
   orderBindings,
   resolveBindings,
   type Subject,
-} from '../../../gateway/core/routing/resolve.ts';
-import { makeBinding } from '../../support/entities.ts';
+} from '../../../../gateway/core/routing/resolve.ts';
+import { makeBinding } from '../../../support/entities.ts';
 
 const SUBJECT: Subject = { apiId: 'a', routeId: 'r', consumerId: 'c', groups: ['g1', 'g2'] };
 // Most specific first: DESIGN section 3.
