@@ -97,9 +97,12 @@ export function createFleet(options: FleetOptions): Fleet {
     member.leave();
     options.onGone(member);
     if (members.size === 0) onEmpty?.();
-    // In an ailing one's place another is on its way already.
-    if (isDraining || wasDraining || member.isAiling) return;
-
+    if (isDraining) return;
+    // In its place another serves, or is on its way.
+    if (wasDraining || member.isAiling) {
+      log.info('a relieved worker has ended', { slot: member.slot, workerPid: member.pid, ...end });
+      return;
+    }
     deaths++;
     const respawnInMs = spawnLater(member.slot, relieved);
     log.error('a worker died', { slot: member.slot, workerPid: member.pid, ...end, respawnInMs });

@@ -111,10 +111,13 @@ describe('node with a plugin that misbehaves', function () {
   for (const query of ['throw-later', 'reject']) {
     it(`replaces the worker without losing a request after ${query}`, async () => {
       const replaced = next(isServing);
+      // Until then it may accept another connection.
+      const ended = next((line) => line['message'] === 'a relieved worker has ended');
 
       const status = await ask(query);
       const others = await Promise.all(Array.from({ length: 50 }, () => ask()));
       await replaced;
+      await ended;
 
       assert.equal(status, 200);
       assert.deepEqual([...new Set(others)], [200]);
