@@ -1,5 +1,5 @@
 // What the core knows of gRPC by itself: which requests are calls, how long they may take, how messages are written.
-// Must not speak HTTP/2: test/gateway/http/h2/grpc.test.ts does.
+// Must not speak HTTP/2: test/gateway/http/h2/grpc does.
 import assert from 'node:assert/strict';
 import { GatewayError } from '../../../../gateway/core/errors.ts';
 import {

@@ -57,7 +57,7 @@ describe('proxying breaking off', () => {
         );
         const gateway = await publish(origin.url, { retries: { attempts: 0 } });
         const pool = new Pool(gateway.url);
-        await stage.open(Promise.resolve({ close: () => pool.destroy() }));
+        stage.keep(() => pool.destroy());
 
         const read = pool.request({ path: '/api', method: 'POST' }).then(({ body }) => body.text());
 

@@ -1,5 +1,5 @@
 // Every pair of protocols through the whole pipeline, and upstreams that are configured to speak HTTP/2.
-// Must not test one side alone: server.test.ts and upstream.test.ts do.
+// Must not test one side alone: server/ and test/gateway/http/upstream/h2 do.
 import assert from 'node:assert/strict';
 import type { ClientHttp2Session } from 'node:http2';
 import type { Api, Upstream } from '../../../../gateway/core/model.ts';
