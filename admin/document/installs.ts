@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readPluginConfig } from '../../gateway/core/config.ts';
 import type { InstalledPlugin } from '../../gateway/core/manifest.ts';
-import type { Binding, CanaryPin, ConfigStep, Install, PluginPin } from '../../gateway/core/model.ts';
+import type { Binding, CanaryPin, ConfigStep, Install, PluginPin, ShadowPin } from '../../gateway/core/model.ts';
 import { comparePermissions } from '../../gateway/package/permissions.ts';
 import { openSecret, sealSecret } from '../../gateway/sources/secrets.ts';
 import { AdminError, invalidField } from '../errors.ts';
@@ -42,8 +42,12 @@ export function toInstall(input: Input, context: InstallContext): Install {
   const secrets = sealSecrets(input, pin, context);
   const kept = existing?.previous === undefined ? {} : { previous: existing.previous };
   // A trial was against the version that is installed; it ends with that.
-  const onTrial = existing?.canary !== undefined && existing.sha256 === pin.sha256 ? { canary: existing.canary } : {};
+  const onTrial = existing !== undefined && existing.sha256 === pin.sha256 ? keepTrial(existing) : {};
   return toEntity<'install'>({ id, plugin, ...pin, tier, secrets, ...kept, ...onTrial, tags }, existing);
+}
+
+function keepTrial({ canary, shadow }: Install): Pick<Install, 'canary' | 'shadow'> {
+  return { ...(canary && { canary }), ...(shadow && { shadow }) };
 }
 
 /** Pins the version that an input names. @throws as `toInstall` */
@@ -144,7 +148,7 @@ export function putInstall(draft: Draft, install: Install, migrated: MigratedCon
 
 /** Goes back to the version before; bindings that were not written since get the configuration they had with it. */
 export function rollBackInstall(draft: Draft, install: Install): Install {
-  const { previous, canary: _trial, ...alone } = install;
+  const { previous, canary: _trial, shadow: _shadow, ...alone } = install;
   if (previous === undefined) {
     throw new AdminError('CONFLICT', `There is no version of ${install.plugin} to roll back to.`);
   }
@@ -196,7 +200,7 @@ export function removeInstall(draft: Draft, install: Install): void {
 
 /** Shows an install as REST does: without its secrets. */
 export function showInstall(install: Install, bindings: Iterable<Pick<Binding, 'plugin'>>): Input {
-  const { secrets, previous, canary, ...shown } = install;
+  const { secrets, previous, canary, shadow, ...shown } = install;
   let users = 0;
   for (const { plugin } of bindings) if (plugin === install.plugin) users += 1;
   return {
@@ -205,11 +209,16 @@ export function showInstall(install: Install, bindings: Iterable<Pick<Binding, '
     bindings: users,
     ...(previous === undefined ? {} : { previous: { version: previous.version, sha256: previous.sha256 } }),
     ...(canary === undefined ? {} : { canary: showCanary(canary) }),
+    ...(shadow === undefined ? {} : { shadow: showShadow(shadow) }),
   };
 }
 
 function showCanary({ version, sha256, percent, key, rule, startedAt }: CanaryPin): Input {
   return { version, sha256, percent, key, ...rule, startedAt };
+}
+
+function showShadow({ version, sha256, percent, startedAt }: ShadowPin): Input {
+  return { version, sha256, percent, startedAt };
 }
 
 /** Shows an install as an export does: the pin, which the marketplace completes; its secrets sealed, or not at all. */
@@ -219,6 +228,7 @@ export function exportInstall(install: Install, hasSecrets: boolean): Input {
     configSchema: _schema,
     previous: _previous,
     canary: _canary,
+    shadow: _shadow,
     secrets,
     ...shown
   } = install;

@@ -40,6 +40,33 @@ const explainedPlugin = object(
   { name: text },
 );
 
+const side = object({
+  version: text,
+  exchanges: count,
+  calls: count,
+  errors: count,
+  timeouts: count,
+  refusals: count,
+  totalMs: { type: 'number', description: 'Time of all its hooks.' },
+});
+const difference = object(
+  { place: text, kind: { enum: ['added', 'removed', 'changed'] } },
+  { name: text, installed: text, candidate: text },
+);
+/** What two versions do differently over many exchanges. */
+const comparison: Readonly<Record<string, JsonSchema>> = {
+  compared: count,
+  differing: { ...count, description: 'How many of them differ.' },
+  kinds: {
+    type: 'object',
+    additionalProperties: count,
+    description: 'In how many exchanges each difference was found.',
+  },
+  examples: listOf(
+    object({ method: text, host: text, path: text, api: text, route: text, differences: listOf(difference) }),
+  ),
+};
+
 /** Holds the schemas by the name that routes give in `gives`. */
 export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   Liveness: object({ status: { const: 'live' } }),
@@ -112,6 +139,17 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     },
     { incident: { type: 'object', description: 'The failure that set it aside last, with a request that met it.' } },
   ),
+  Shadow: object({
+    version: text,
+    percent: { type: 'number' },
+    startedAt: time,
+    ...comparison,
+    installed: side,
+    candidate: side,
+    dropped: { ...count, description: 'Exchanges that were not looked at: there was too much to do.' },
+    skipped: { ...count, description: 'Exchanges that cannot be compared, such as for a body that nobody had read.' },
+    withdrawn: { ...count, description: 'Bindings on which the candidate was set aside, or could not be set up.' },
+  }),
   UpstreamHealth: object({
     data: listOf(
       object({

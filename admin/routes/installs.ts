@@ -153,7 +153,7 @@ async function remove(call: Call): Promise<Answer> {
 export async function writeInstall(
   call: Call,
   plugin: string,
-  verb: 'create' | 'update' | 'rollback' | 'canary' | 'promote' | 'revert',
+  verb: 'create' | 'update' | 'rollback' | 'canary' | 'promote' | 'revert' | 'shadow' | 'unshadow',
   change: (draft: Draft, transaction: Knex.Transaction) => Promise<Install>,
 ): Promise<Answer> {
   let written: Install | undefined;

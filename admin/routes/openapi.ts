@@ -11,6 +11,7 @@ import {
   type JsonSchema,
   MANIFEST_SCHEMA,
   ROUTE_SCHEMA,
+  SHADOW_SCHEMA,
   TOKEN_SCHEMA,
   UPSTREAM_SCHEMA,
 } from '../../gateway/core/schemas.ts';
@@ -77,6 +78,7 @@ const ENTITIES: Readonly<Record<string, JsonSchema>> = {
   },
   Install: INSTALL_SCHEMA,
   CanaryInput: CANARY_SCHEMA,
+  ShadowInput: SHADOW_SCHEMA,
   Binding: BINDING_SCHEMA,
 };
 

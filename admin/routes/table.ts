@@ -3,7 +3,6 @@
 import type { RouteSpec } from '../call.ts';
 import { API_ROUTE_ROUTES } from './api-routes.ts';
 import { BINDING_ROUTES } from './bindings.ts';
-import { CANARY_ROUTES } from './canary.ts';
 import { CONFIG_ROUTES } from './config.ts';
 import { API_ROUTES, CERTIFICATE_ROUTES, CONSUMER_ROUTES, CREDENTIAL_ROUTES, UPSTREAM_ROUTES } from './entities.ts';
 import { INSTALL_ROUTES } from './installs.ts';
@@ -14,6 +13,8 @@ import { buildOpenApi } from './openapi.ts';
 import { OPERATION_ROUTES } from './operations.ts';
 import { REVISION_ROUTES } from './revisions.ts';
 import { TOKEN_ROUTES } from './tokens.ts';
+import { CANARY_ROUTES } from './trials/canary.ts';
+import { SHADOW_ROUTES } from './trials/shadow.ts';
 
 /** Lists every route of the admin service, with the role it needs. */
 export const ROUTES: readonly RouteSpec[] = [
@@ -34,6 +35,7 @@ export const ROUTES: readonly RouteSpec[] = [
   ...BINDING_ROUTES,
   ...INSTALL_ROUTES,
   ...CANARY_ROUTES,
+  ...SHADOW_ROUTES,
   ...OPERATION_ROUTES,
   ...REVISION_ROUTES,
   ...CONFIG_ROUTES,

@@ -2,6 +2,7 @@
 // Must not write it: each node owns its row.
 import type { Knex } from 'knex';
 import type { CanaryReport } from '../../gateway/core/setup/side-report.ts';
+import type { ShadowReport } from '../../gateway/core/shadow/report.ts';
 
 /** A node that has not reported for so long is gone, in seconds. */
 const LIVE_SECONDS = 15;
@@ -27,6 +28,7 @@ export interface NodeRow {
     readonly plugins?: readonly PluginHealth[];
     readonly incidents?: readonly PluginIncident[];
     readonly canaries?: readonly CanaryReport[];
+    readonly shadows?: readonly ShadowReport[];
   };
   /** What runs of each install, and why that is not what is wanted. */
   readonly plugins: readonly NodePlugin[];

@@ -28,6 +28,7 @@ import {
   type JsonSchema,
   MANIFEST_SCHEMA,
   ROUTE_SCHEMA,
+  SHADOW_SCHEMA,
   TOKEN_SCHEMA,
   UPSTREAM_SCHEMA,
 } from './schemas.ts';
@@ -120,6 +121,7 @@ export type InputKind =
   | 'consumer'
   | 'install'
   | 'canary'
+  | 'shadow'
   | 'binding'
   | 'token'
   | `credential:${string}`;
@@ -141,6 +143,7 @@ const INPUT_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   consumer: CONSUMER_SCHEMA,
   install: INSTALL_SCHEMA,
   canary: CANARY_SCHEMA,
+  shadow: SHADOW_SCHEMA,
   binding: BINDING_SCHEMA,
   token: TOKEN_SCHEMA,
 };

@@ -11,9 +11,10 @@ import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
 import type { Ports, RequestHandler } from './ports.ts';
 import { closeInstances } from './setup/instances.ts';
-import { closeRuns, type InstallReport, reportCanaries, reportRuns } from './setup/runs.ts';
+import { closeRuns, type InstallReport, reportCanaries, reportRuns, reportShadows } from './setup/runs.ts';
 import type { CanaryReport } from './setup/side-report.ts';
 import type { PluginSource } from './setup/source.ts';
+import type { ShadowReport } from './shadow/report.ts';
 import { inSlices } from './slicer.ts';
 import { buildSnapshot, EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import type { ClientPolicies } from './tls/client-policies.ts';
@@ -93,6 +94,8 @@ export interface Engine {
   installs(): readonly InstallReport[];
   /** Says how versions on trial fare. */
   canaries(): readonly CanaryReport[];
+  /** Says how versions in the shadow fare. */
+  shadows(): readonly ShadowReport[];
   /** Closes every set-up. Call when no request is left. */
   close(): Promise<void>;
 }
@@ -232,6 +235,7 @@ export function createEngine(options: EngineOptions): Engine {
     health: () => listHealth(upstreams, ports),
     installs: () => reportRuns(tenure.snapshot.runs),
     canaries: () => reportCanaries(tenure.snapshot.runs),
+    shadows: () => reportShadows(tenure.snapshot.runs),
     async close() {
       health.close();
       await tenure.end();

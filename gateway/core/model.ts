@@ -1,7 +1,16 @@
 // The configuration as plain readonly data: what Postgres stores, REST shows and a snapshot is compiled from.
 // Must not hold behaviour, defaults or checks: those are in schemas.ts and config.ts.
-import type { Manifest } from './manifest.ts';
-import type { JsonSchema } from './schemas/shared.ts';
+import type { CanaryPin, PluginPin, PreviousPin, ShadowPin } from './document/pins.ts';
+
+export type {
+  CanaryPin,
+  CanaryRule,
+  ConfigStep,
+  PluginPin,
+  PreviousPin,
+  ShadowPin,
+  SplitKey,
+} from './document/pins.ts';
 
 /** Bounds how long an upstream may take, in milliseconds: each try, and all of it. */
 export interface Timeouts {
@@ -205,53 +214,6 @@ export interface Binding {
 /** Says where code of a plugin runs. `auto` = as much apart from the gateway as the trust in it asks for. */
 export type InstallTier = 'auto' | 'native' | 'process';
 
-/** Is one version of a plugin, pinned to its bytes, with what it may do and all that is to know of it without its code. */
-export interface PluginPin {
-  readonly version: string;
-  /** SHA-256 of the package, hex. */
-  readonly sha256: string;
-  /** What was granted: the same that the manifest asks for, or it does not load. */
-  readonly granted: Manifest['permissions'];
-  readonly manifest: Manifest;
-  readonly configSchema: JsonSchema;
-}
-
-/** Is the version before, and how its bindings were configured. */
-export interface PreviousPin extends PluginPin {
-  /** Configurations that the way up changed, by the id of the binding: as they were, and what became of them. */
-  readonly configs: Readonly<Record<string, ConfigStep>>;
-}
-
-/** Is what a way up made of the configuration of a binding. */
-export interface ConfigStep {
-  readonly before: Readonly<Record<string, unknown>>;
-  readonly after: Readonly<Record<string, unknown>>;
-}
-
-/** Says what keeps a caller on one version: who it is, where it comes from, or nothing. */
-export type SplitKey = 'consumer' | 'ip' | 'request';
-
-/** Is another version that gets a part of the exchanges, and what decides whether it stays. */
-export interface CanaryPin extends PluginPin {
-  /** Of the exchanges, 0..100. */
-  readonly percent: number;
-  readonly key: SplitKey;
-  readonly rule: CanaryRule;
-  readonly startedAt: string;
-}
-
-/** Says when a trial is lost, and when it is won. */
-export interface CanaryRule {
-  /** Exchanges of the canary below which nothing is said. */
-  readonly minExchanges: number;
-  /** Part of the exchanges, 0..1, that may fail or be refused beyond what the stable version fails and refuses. */
-  readonly maxErrorPart: number;
-  /** How many times as long as the stable version's a hook may take on the average. */
-  readonly maxSlowdown: number;
-  /** Seconds after which it takes over; absent = a person decides. */
-  readonly promoteAfterSeconds?: number;
-}
-
 /** Is a plugin of the marketplace, installed: a pin. The bytes travel apart, by their digest. */
 export interface Install extends PluginPin {
   readonly id: string;
@@ -264,6 +226,8 @@ export interface Install extends PluginPin {
   readonly previous?: PreviousPin;
   /** Absent = no other version is on trial. */
   readonly canary?: CanaryPin;
+  /** Absent = no other version runs in the shadow of this one. Never beside a canary. */
+  readonly shadow?: ShadowPin;
   readonly tags: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;

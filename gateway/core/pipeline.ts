@@ -8,6 +8,7 @@ import type { Binding } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
 import type { SplitReport } from './setup/side-report.ts';
+import type { ShadowFacts } from './shadow/report.ts';
 
 /** Is an installed plugin with its code. */
 export interface LoadedPlugin extends InstalledPlugin {
@@ -16,6 +17,8 @@ export interface LoadedPlugin extends InstalledPlugin {
   readonly lease?: { take(): void; release(): void };
   /** Only where two versions run side by side. */
   readonly split?: { report(): SplitReport };
+  /** Only where another version runs in the shadow of this one. */
+  readonly shadow?: { report(): ShadowFacts };
 }
 
 /** Counts what one binding costs and how often it failed. Always on. */

@@ -17,19 +17,28 @@ export interface MarketProduct {
   readonly product: RunningProduct;
   /** The owner's client. */
   readonly admin: AdminClient;
-  /** Publishes a version that runs a statement, over `response`, in its response hook, and has it approved. */
+  readonly origin: Origin;
+  /** Publishes a version that runs a statement, over `request` and `response`, in its response hook, and has it approved. */
   publish(version: string, statement: string, failPolicy: 'open' | 'closed'): Promise<void>;
   /** Sends a request and gives what the plugin wrote into `x-hello`. */
   ask(): Promise<string | null>;
   stop(): Promise<void>;
 }
 
+/** Says how to start it. */
+export interface MarketProductOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Of every version; default `GRANTED`. */
+  readonly permissions?: Readonly<Record<string, unknown>>;
+}
+
 /** Starts one; the api is at `/orders`. */
-export async function startMarketProduct(): Promise<MarketProduct> {
+export async function startMarketProduct(options: MarketProductOptions = {}): Promise<MarketProduct> {
+  const { environment = {}, permissions = GRANTED } = options;
   const origin = await startOrigin();
-  const product = await startProduct();
+  const product = await startProduct({ environment });
   try {
-    return await openMarket(product, await connectAdmin(product), origin);
+    return await openMarket({ product, admin: await connectAdmin(product), origin, permissions });
   } catch (error) {
     await product.stop();
     await origin.close();
@@ -37,7 +46,13 @@ export async function startMarketProduct(): Promise<MarketProduct> {
   }
 }
 
-async function openMarket(product: RunningProduct, admin: AdminClient, origin: Origin): Promise<MarketProduct> {
+async function openMarket({
+  product,
+  admin,
+  origin,
+  permissions,
+}: Pick<MarketProduct, 'product' | 'admin' | 'origin'> &
+  Required<Pick<MarketProductOptions, 'permissions'>>): Promise<MarketProduct> {
   const keys = generateKeys();
   await admin.call('POST', '/v1/apis', { name: 'orders', upstream: origin.url, routes: [{ paths: ['/orders'] }] });
   const publisher = { namespace: 'acme', title: 'Acme', keys: [toKeyEntry(keys.publicKey).publicKey] };
@@ -45,9 +60,10 @@ async function openMarket(product: RunningProduct, admin: AdminClient, origin: O
   return {
     product,
     admin,
+    origin,
     async publish(version, statement, failPolicy) {
-      const code = `let calls = 0; export const plugin = { onResponse({ response }) { ${statement}; } };\n`;
-      const bytes = samplePackage({ manifest: { version, failPolicy }, files: { 'index.js': code } });
+      const code = `let calls = 0; export const plugin = { onResponse({ request, response }) { ${statement}; } };\n`;
+      const bytes = samplePackage({ manifest: { version, failPolicy, permissions }, files: { 'index.js': code } });
       const envelope = signPackage(openPackage(bytes), keys);
       await admin.call('POST', '/v1/marketplace/plugins', { package: bytes.toString('base64'), envelope });
       const path = `/v1/marketplace/plugins/acme/hello/versions/${version}/review`;

@@ -33,6 +33,8 @@ export class RequestState implements ExchangeRequest {
   readonly hasBody: boolean;
   /** The body as plugins read or replaced it; undefined = still streaming. */
   body: Uint8Array | undefined;
+  /** The body as it came, if somebody has read it. */
+  received: Uint8Array | undefined;
   readonly #readBody: BodyReader;
   #reading: Promise<Uint8Array> | undefined;
   #hasLeft = false;
@@ -97,6 +99,7 @@ export class RequestState implements ExchangeRequest {
     if (this.#hasLeft) return Promise.reject(new TypeError('the body is on its way upstream already'));
     // Read once: a second reader would take the chunks from the first.
     this.#reading = this.#readBody(maxBytes).then((body) => {
+      this.received = body;
       this.body ??= body;
       return this.body;
     });

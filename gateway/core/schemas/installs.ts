@@ -74,6 +74,29 @@ export const CANARY_SCHEMA: JsonSchema = {
   },
 };
 
+/** Describes a shadow: which other version runs on copies of which part of the exchanges. */
+export const SHADOW_SCHEMA: JsonSchema = {
+  title: 'ShadowInput',
+  type: 'object',
+  additionalProperties: false,
+  required: ['version'],
+  properties: {
+    version: {
+      type: 'string',
+      pattern: '^\\d+\\.\\d+\\.\\d+$',
+      description: 'Another version than the installed one.',
+    },
+    granted: { type: 'object', description: 'Permissions as in a manifest; those of the install when absent.' },
+    percent: {
+      type: 'number',
+      minimum: 0,
+      maximum: 100,
+      default: 5,
+      description: 'Part of the exchanges on a copy of which it runs.',
+    },
+  },
+};
+
 /** Describes an install: which version of which plugin, and what it may do. What is read-only is ignored in bodies. */
 export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'], {
   plugin: { type: 'string', pattern: MARKETPLACE_NAME_PATTERN, description: '`namespace/name` in the marketplace.' },
@@ -99,5 +122,6 @@ export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'
   configSchema: fact('object', 'How its bindings are configured.'),
   previous: fact('object', 'The version that a rollback leads to.'),
   canary: fact('object', 'The version on trial.'),
+  shadow: fact('object', 'The version in the shadow.'),
   bindings: fact('integer', 'How many bindings use it.'),
 });

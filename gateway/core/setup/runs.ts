@@ -5,6 +5,7 @@ import { editMap } from '../document/layered-map.ts';
 import type { Problem } from '../errors.ts';
 import type { Install } from '../model.ts';
 import type { LoadedPlugin } from '../pipeline.ts';
+import type { ShadowReport } from '../shadow/report.ts';
 import { inSlices } from '../slicer.ts';
 import type { CanaryReport } from './side-report.ts';
 import type { LoadedInstall, PluginSource } from './source.ts';
@@ -114,6 +115,13 @@ export function closeRuns(runs: Iterable<InstallRun>): void {
 export function reportCanaries(runs: RunSet): readonly CanaryReport[] {
   return [...runs.values()].flatMap(({ install: { plugin, canary }, loaded }) =>
     canary && loaded?.split ? [{ plugin, startedAt: canary.startedAt, ...loaded.split.report() }] : [],
+  );
+}
+
+/** Says how versions in the shadow fare. */
+export function reportShadows(runs: RunSet): readonly ShadowReport[] {
+  return [...runs.values()].flatMap(({ install: { plugin, shadow }, loaded }) =>
+    shadow && loaded?.shadow ? [{ plugin, startedAt: shadow.startedAt, ...loaded.shadow.report() }] : [],
   );
 }
 

@@ -42,7 +42,8 @@ export function addCanaries(one: CanaryReport, other: CanaryReport): CanaryRepor
   };
 }
 
-function addSides(one: SideReport, other: SideReport): SideReport {
+/** Adds up how one version fares in several places. */
+export function addSides(one: SideReport, other: SideReport): SideReport {
   return {
     version: one.version,
     exchanges: one.exchanges + other.exchanges,

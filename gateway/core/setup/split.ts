@@ -6,6 +6,7 @@ import type { HookName } from '../manifest.ts';
 import type { SplitKey } from '../model.ts';
 import type { LoadedPlugin } from '../pipeline.ts';
 import type { Exchange, Host, Plugin } from '../plugin.ts';
+import { isInPart } from './part.ts';
 import { OnTrial, runCounted, type Side, type SplitBinding, type Tally, Trusted } from './trial.ts';
 
 /** Is two versions and the part of the exchanges that the newer one gets. */
@@ -25,8 +26,6 @@ const HOOKS: readonly HookName[] = [
   'onResponseChunk',
   'onLog',
 ];
-/** Parts into which callers fall by the hash of their key. */
-const PARTS = 10_000;
 
 /** Joins two versions into one plugin. What it holds of either is given back with its own lease. */
 export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'split'>> {
@@ -134,7 +133,7 @@ function choose({ percent, key }: SplitOptions, binding: SplitBinding, exchange:
   const known = exchange.state.get(binding.note) as Side | undefined;
   if (known) return known;
   const { stable, canary, quarantine } = binding;
-  const isChosen = canary !== undefined && partOf(canary, keyOf(exchange, key)) < (percent / 100) * PARTS;
+  const isChosen = canary !== undefined && isInPart(nameKey(canary, keyOf(exchange, key)), percent);
   const mayRun = !quarantine.isAside || quarantine.admits(exchange, performance.now());
   const side = isChosen && mayRun ? canary : stable;
   exchange.state.set(binding.note, side);
@@ -147,10 +146,7 @@ function keyOf({ id, client, consumer }: Exchange, key: SplitKey): string {
   return key === 'consumer' && consumer ? consumer.id : client.ip;
 }
 
-/** With the version in it, so that it is not always the same callers that try what is new. FNV-1a. */
-function partOf({ plugin }: Side, key: string): number {
-  const text = `${plugin.manifest.name}@${plugin.manifest.version} ${key}`;
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-  return (hash >>> 0) % PARTS;
+/** With the version in it, so that it is not always the same callers that try what is new. */
+function nameKey({ plugin }: Side, key: string): string {
+  return `${plugin.manifest.name}@${plugin.manifest.version} ${key}`;
 }

@@ -4,6 +4,7 @@ import type { BindingReport, TargetReport } from '../../core/engine.ts';
 import type { Incident } from '../../core/hooks/quarantine.ts';
 import type { InstallReport } from '../../core/setup/runs.ts';
 import { addCanaries, type CanaryReport } from '../../core/setup/side-report.ts';
+import { addShadows, type ShadowReport } from '../../core/shadow/report.ts';
 
 /** Is what a plugin cost, over all its bindings. What single bindings cost is among the metrics. */
 export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident'>;
@@ -28,6 +29,7 @@ export interface NodeReport {
   /** One for each binding that failed too often at some time, the newest first. */
   readonly incidents: readonly IncidentReport[];
   readonly canaries: readonly CanaryReport[];
+  readonly shadows: readonly ShadowReport[];
 }
 
 /** Builds the report of a worker. */
@@ -35,12 +37,14 @@ export function buildReport(
   targets: readonly TargetReport[],
   bindings: readonly BindingReport[],
   canaries: readonly CanaryReport[] = [],
+  shadows: readonly ShadowReport[] = [],
 ): NodeReport {
   return {
     targets: targets.filter(isWorthTelling),
     plugins: sumByPlugin(bindings),
     incidents: listIncidents(bindings),
     canaries,
+    shadows,
   };
 }
 
@@ -64,7 +68,14 @@ export function mergeReports(reports: Iterable<NodeReport>): NodeReport {
     targets: merged.filter(isWorthTelling),
     plugins: sumByPlugin(all.flatMap((report) => report.plugins)),
     incidents: mergeIncidents(all.flatMap((report) => report.incidents)),
-    canaries: mergeCanaries(all.flatMap((report) => report.canaries)),
+    canaries: mergeTrials(
+      all.flatMap((report) => report.canaries),
+      addCanaries,
+    ),
+    shadows: mergeTrials(
+      all.flatMap((report) => report.shadows),
+      addShadows,
+    ),
   };
 }
 
@@ -86,12 +97,15 @@ function mergeIncidents(incidents: readonly IncidentReport[]): readonly Incident
 }
 
 /** Workers that have not heard of a new trial yet still speak of the one before. */
-function mergeCanaries(canaries: readonly CanaryReport[]): readonly CanaryReport[] {
-  const merged = new Map<string, CanaryReport>();
-  for (const one of canaries) {
+function mergeTrials<Report extends { readonly plugin: string; readonly startedAt: string }>(
+  reports: readonly Report[],
+  add: (one: Report, other: Report) => Report,
+): readonly Report[] {
+  const merged = new Map<string, Report>();
+  for (const one of reports) {
     const key = `${one.plugin} ${one.startedAt}`;
     const known = merged.get(key);
-    merged.set(key, known ? addCanaries(known, one) : one);
+    merged.set(key, known ? add(known, one) : one);
   }
   return [...merged.values()];
 }

@@ -196,8 +196,8 @@ function isInstall(change: Change): change is Extract<Change, { readonly kind: '
   return change.kind === 'install';
 }
 
-function listPins({ plugin, version, sha256, previous, canary }: Install): readonly PackageName[] {
-  const others = [canary, previous].flatMap((pin) => pin ?? []);
+function listPins({ plugin, version, sha256, previous, canary, shadow }: Install): readonly PackageName[] {
+  const others = [canary, shadow, previous].flatMap((pin) => pin ?? []);
   return [{ version, sha256 }, ...others].map((pin) => ({ plugin, version: pin.version, sha256: pin.sha256 }));
 }
 

@@ -3,12 +3,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readManifest } from '../../core/config.ts';
 import type { Problem } from '../../core/errors.ts';
-import type { CanaryPin, Install } from '../../core/model.ts';
+import type { Install } from '../../core/model.ts';
 import type { LoadedPlugin } from '../../core/pipeline.ts';
 import { CONTRACT_VERSION } from '../../core/plugin.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
 import type { LoadedInstall, PluginSource } from '../../core/setup/source.ts';
-import { splitPlugin } from '../../core/setup/split.ts';
 import { PackageError } from '../../package/errors.ts';
 import type { PluginPackage } from '../../package/package.ts';
 import { comparePermissions } from '../../package/permissions.ts';
@@ -16,6 +15,7 @@ import { type Trust, type TrustedIndex, verifyPackage } from '../../package/trus
 import { findTier, openSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import { fixtureManifest, fixtureSecrets, runFixtures } from '../../testing/fixtures.ts';
 import { isSealed } from '../sealed-keys.ts';
+import { type Beside, findBeside } from './beside.ts';
 import type { PackageFolder } from './folder.ts';
 import { openTrust } from './trust.ts';
 
@@ -125,22 +125,21 @@ class PackageSource implements PluginSource {
   /** Loads what is pinned, and what is on trial beside it; that one alone may fail. */
   async #load(install: Install, index: TrustedIndex): Promise<Loading> {
     const stable = await this.#loadPin(install, index);
-    const { canary, ...rest } = install;
-    if (canary === undefined) return { loaded: stable, problem: undefined };
-    const { version, sha256, granted, manifest, configSchema } = canary;
+    const beside = findBeside(install);
+    if (beside === undefined) return { loaded: stable, problem: undefined };
     try {
-      const trial = await this.#loadPin({ ...rest, version, sha256, granted, manifest, configSchema }, index);
-      return { loaded: this.#join(install.plugin, canary, { stable, trial }), problem: undefined };
+      const trial = await this.#loadPin(beside.install, index, beside.name);
+      return { loaded: this.#join(install.plugin, beside, { stable, trial }), problem: undefined };
     } catch (error) {
       const problem = toProblem(error);
-      this.#options.log.error('a version on trial does not load', { plugin: install.plugin, version, ...problem });
-      return { loaded: stable, problem: { ...problem, pointer: `/canary${problem.pointer}` } };
+      const { plugin, version } = beside.install;
+      this.#options.log.error('a version on trial does not load', { plugin, version, ...problem });
+      return { loaded: stable, problem: { ...problem, pointer: `/${beside.name}${problem.pointer}` } };
     }
   }
 
   /** Gives the same joint plugin for the same trial: its counts go on, and bindings keep their set-ups. */
-  #join(plugin: string, { percent, key, startedAt }: CanaryPin, { stable, trial }: Versions): LoadedPlugin {
-    const facts = JSON.stringify([percent, key, startedAt]);
+  #join(plugin: string, { facts, join }: Beside, { stable, trial }: Versions): LoadedPlugin {
     const known = this.#trials.get(plugin);
     if (known?.facts === facts && known.stable === stable && known.trial === trial) {
       known.joint.lease?.take();
@@ -148,17 +147,18 @@ class PackageSource implements PluginSource {
       trial.lease?.release();
       return known.joint;
     }
-    const joint = splitPlugin({ stable, canary: trial, percent, key });
+    const joint = join(stable, trial);
     this.#trials.set(plugin, { facts, stable, trial, joint });
     this.#stableOf.set(joint, stable);
     return joint;
   }
 
-  async #loadPin(install: Install, index: TrustedIndex): Promise<LoadedPlugin> {
+  /** `role` keeps apart what must share nothing: a version in the shadow has a sandbox of its own. */
+  async #loadPin(install: Install, index: TrustedIndex, role: Beside['name'] | '' = ''): Promise<LoadedPlugin> {
     const { pkg, trust } = await this.#verify(install, index);
     const tier = chooseTier(install, trust);
     const { plugin, version, sha256, granted, secrets } = install;
-    const key = JSON.stringify([plugin, version, sha256, granted, tier, secrets]);
+    const key = JSON.stringify([plugin, version, sha256, granted, tier, secrets, role === 'shadow']);
     const known = this.#open.get(key);
     if (known !== undefined) {
       known.plugin.lease?.take();

@@ -90,6 +90,7 @@ export interface InstallRow extends EntityRow {
   readonly sealed_secrets: Install['secrets'];
   readonly previous: NonNullable<Install['previous']> | null;
   readonly canary: NonNullable<Install['canary']> | null;
+  readonly shadow: NonNullable<Install['shadow']> | null;
 }
 
 /** Is a row of `bindings`. */
@@ -181,6 +182,7 @@ export function toInstall(row: InstallRow): Install {
     secrets: row.sealed_secrets,
     ...(row.previous === null ? {} : { previous: row.previous }),
     ...(row.canary === null ? {} : { canary: row.canary }),
+    ...(row.shadow === null ? {} : { shadow: row.shadow }),
     ...toCommon(row),
   };
 }

@@ -274,7 +274,8 @@ class WorkerProcess {
     const { send, engine } = this.#parts;
     send({ channel: 'beat', loopDelayMs: this.#loopMeter.read(), rssBytes: process.memoryUsage.rss() });
     if (this.#beats++ % REPORT_INTERVAL_BEATS !== 0) return;
-    send({ channel: 'report', report: buildReport(engine.health(), engine.stats(), engine.canaries()) });
+    const report = buildReport(engine.health(), engine.stats(), engine.canaries(), engine.shadows());
+    send({ channel: 'report', report });
   }
 
   async #sendMetrics(id: number): Promise<void> {

@@ -1,16 +1,16 @@
 // The trial of another version of an install: begin it, see how it fares, promote or end it.
 // Must not decide by itself: admin/canary watches trials.
 
-import type { Answer, Call, RouteSpec } from '../call.ts';
-import { readCanary } from '../canary/facts.ts';
-import { judgeCanary } from '../canary/judge.ts';
-import { endCanary, promoteCanary, startCanary } from '../canary/trial.ts';
-import { readEntity } from '../document/read.ts';
-import { AdminError } from '../errors.ts';
-import { findVersion } from '../store/marketplace/versions.ts';
-import { listNodes } from '../store/nodes.ts';
-import { findOwn, INSTALL_PATH, nameIn, writeInstall } from './installs.ts';
-import { WRITE_QUERY } from './resource.ts';
+import type { Answer, Call, RouteSpec } from '../../call.ts';
+import { readCanary } from '../../canary/facts.ts';
+import { judgeCanary } from '../../canary/judge.ts';
+import { endCanary, promoteCanary, startCanary } from '../../canary/trial.ts';
+import { readEntity } from '../../document/read.ts';
+import { AdminError } from '../../errors.ts';
+import { findVersion } from '../../store/marketplace/versions.ts';
+import { listNodes } from '../../store/nodes.ts';
+import { findOwn, INSTALL_PATH, nameIn, writeInstall } from '../installs.ts';
+import { WRITE_QUERY } from '../resource.ts';
 
 const PATH = `${INSTALL_PATH}/canary`;
 
