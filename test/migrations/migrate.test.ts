@@ -27,7 +27,7 @@ describe('migrations', () => {
       '20261122T0006_create_marketplace',
       '20261122T0007_create_installs',
       '20261123T0008_try_versions',
-  '20261123T0009_run_shadows',
+      '20261123T0009_run_shadows',
     ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));

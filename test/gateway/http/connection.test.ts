@@ -3,15 +3,11 @@
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../support/engine.ts';
 import { startOrigin, startRawOrigin } from '../../support/origin.ts';
-import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
 
 describe('a client connection', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

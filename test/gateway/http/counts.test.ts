@@ -8,17 +8,13 @@ import { ask, openSession } from '../../support/h2-client.ts';
 import { headersFrame, openFrames, requestLines } from '../../support/h2-frames.ts';
 import { startH2Origin } from '../../support/h2-origin.ts';
 import { startOrigin, startTcpOrigin } from '../../support/origin.ts';
-import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 
 describe('the wire counts', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

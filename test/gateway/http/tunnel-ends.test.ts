@@ -11,7 +11,7 @@ import { makeCertificate } from '../../support/certificates.ts';
 import { openRaw, type RawClient, type TestGateway } from '../../support/engine.ts';
 import { makeUpstream } from '../../support/entities.ts';
 import { startTcpOrigin } from '../../support/origin.ts';
-import { createStage, type Stage } from '../../support/proxied-api.ts';
+import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
 
 const ASK = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n';
@@ -33,11 +33,7 @@ async function assertReset(socket: Socket): Promise<void> {
 }
 
 describe('an upgraded connection', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -6,15 +6,11 @@ import { Pool } from 'undici';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
 import { startRawOrigin, startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
 
 describe('proxying breaking off', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -5,14 +5,10 @@ import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
 import { headerOf, startOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 
 describe('proxying requests', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -7,15 +7,11 @@ import { connect } from 'node:net';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
 import { startOrigin, startRawOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
 
 describe('proxying responses', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 
@@ -113,11 +109,7 @@ describe('proxying responses', () => {
 });
 
 describe('proxying draining', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

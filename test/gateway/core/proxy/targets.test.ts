@@ -5,14 +5,10 @@ import type { Api } from '../../../../gateway/core/model.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, makeUpstream, putAll } from '../../../support/entities.ts';
 import { type Origin, startOrigin, startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 
 describe('proxying trying again', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 
@@ -76,11 +72,7 @@ describe('proxying trying again', () => {
 });
 
 describe('proxying balancing', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
 import { makeUpstream } from '../../../support/entities.ts';
 import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 
 const HEADS = {
   length: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',
@@ -48,11 +48,7 @@ const ODD: Readonly<Record<string, readonly [bytes: string, status: number, body
 };
 
 describe('an upstream', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { openArena } from '../../../support/arena.ts';
 import { makePlugin, openRaw, type RawClient } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
 
 const FORGED = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged';
@@ -16,11 +16,7 @@ const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n';
 const answerOf = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
 describe('an answer', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

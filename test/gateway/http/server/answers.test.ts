@@ -3,14 +3,10 @@
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 
 describe('an answer', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

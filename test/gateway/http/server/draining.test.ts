@@ -4,17 +4,13 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw } from '../../../support/engine.ts';
 import { startTcpOrigin } from '../../../support/origin.ts';
-import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 
 describe('draining', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

@@ -12,15 +12,11 @@ import { fakeConsumers } from '../../../../../gateway/testing/consumers.ts';
 import { makePlugin } from '../../../../support/engine.ts';
 import { call, ECHO, startEcho } from '../../../../support/grpc.ts';
 import { startOrigin } from '../../../../support/origin.ts';
-import { createStage, type Stage } from '../../../../support/proxied-api.ts';
+import { createStage } from '../../../../support/proxied-api.ts';
 import { deserialize, serialize, serve } from './served-client.ts';
 
 describe('gRPC through the gateway', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

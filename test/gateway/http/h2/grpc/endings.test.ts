@@ -6,16 +6,12 @@ import { call, ECHO, type EchoServer, startEcho } from '../../../../support/grpc
 import { ask, openSession } from '../../../../support/h2-client.ts';
 import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/h2-frames.ts';
 import { startFrameOrigin, startH2Origin } from '../../../../support/h2-origin.ts';
-import { createStage, type Stage } from '../../../../support/proxied-api.ts';
+import { createStage } from '../../../../support/proxied-api.ts';
 import { until } from '../../../../support/until.ts';
 import { deserialize, serialize, serve } from './served-client.ts';
 
 describe('gRPC through the gateway', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

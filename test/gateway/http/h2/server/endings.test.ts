@@ -15,7 +15,7 @@ import {
   requestLines,
 } from '../../../../support/h2-frames.ts';
 import { startRawOrigin, startTcpOrigin } from '../../../../support/origin.ts';
-import { createStage, type Stage } from '../../../../support/proxied-api.ts';
+import { createStage } from '../../../../support/proxied-api.ts';
 import { until } from '../../../../support/until.ts';
 import { setUp, startEcho } from './open-session.ts';
 
@@ -24,11 +24,7 @@ const MANY_BYTES = 64 * 1024 * 1024;
 const PIECE = Buffer.alloc(64 * 1024);
 
 describe('HTTP/2 server', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 

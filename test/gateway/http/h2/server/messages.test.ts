@@ -3,15 +3,11 @@
 import assert from 'node:assert/strict';
 import { ask, gather } from '../../../../support/h2-client.ts';
 import { headerOf, startOrigin, startTcpOrigin } from '../../../../support/origin.ts';
-import { createStage, type Stage } from '../../../../support/proxied-api.ts';
+import { createStage } from '../../../../support/proxied-api.ts';
 import { setUp, startEcho } from './open-session.ts';
 
 describe('HTTP/2 server', () => {
-  let stage: Stage;
-
-  beforeEach(() => {
-    stage = createStage();
-  });
+  const stage = createStage();
 
   afterEach(() => stage.close());
 
