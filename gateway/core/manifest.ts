@@ -16,6 +16,16 @@ export type HookName =
   | 'onResponseChunk'
   | 'onLog';
 
+/** Lists them in the order in which an exchange meets them. */
+export const HOOK_NAMES: readonly HookName[] = [
+  'onRequest',
+  'onRequestChunk',
+  'onUpstreamRequest',
+  'onResponse',
+  'onResponseChunk',
+  'onLog',
+];
+
 /** Decides what a failure of a plugin does to the request: refuse it, go on without, or (marketplace) use the last good version. */
 export type FailPolicy = 'closed' | 'open' | 'previous';
 

@@ -1,6 +1,6 @@
 // An exchange over plain data: the core's own, without an engine around it.
 // Must not open a socket.
-import { ExchangeState, RequestState, type Tally } from '../core/exchange/exchange.ts';
+import { ExchangeState, newTally, RequestState, type Tally } from '../core/exchange/exchange.ts';
 import { Headers } from '../core/exchange/headers.ts';
 import type {
   ClientCertificate,
@@ -103,17 +103,7 @@ export function fakeExchange(options: ExchangeOptions = {}): TestExchange {
   return exchange;
 }
 
-const OUTCOME: Tally = {
-  startedAt: Date.UTC(2026, 0, 1),
-  totalMs: 0,
-  upstreamMs: undefined,
-  requestBytes: 0,
-  responseBytes: 0,
-  target: undefined,
-  tries: 0,
-  errorCode: undefined,
-  isComplete: true,
-};
+const OUTCOME: Tally = { ...newTally(Date.UTC(2026, 0, 1)), isComplete: true };
 
 /** Builds header fields. @throws TypeError when a name or value is not legal on the wire. */
 export function buildHeaders(input: HeaderInput = {}): Headers {

@@ -2,7 +2,7 @@
 // Must not decide anything that the gateway decides elsewhere.
 import type { EngineContext } from '../core/engine.ts';
 import { openRun } from '../core/exchange/receive.ts';
-import type { HookName, Manifest } from '../core/manifest.ts';
+import { HOOK_NAMES, type Manifest } from '../core/manifest.ts';
 import type { Api, Binding } from '../core/model.ts';
 import type { LoadedPlugin } from '../core/pipeline.ts';
 import { CONTRACT_VERSION, type Exchange, type HeaderFields, type Plugin } from '../core/plugin.ts';
@@ -55,15 +55,6 @@ export interface RunningPlugin {
   close(): Promise<void>;
 }
 
-const HOOKS: readonly HookName[] = [
-  'onRequest',
-  'onRequestChunk',
-  'onUpstreamRequest',
-  'onResponse',
-  'onResponseChunk',
-  'onLog',
-];
-
 /** Sets a plugin up once, to send it several requests: for what it remembers between them. @throws what `setup` throws. */
 export async function startPlugin<Config, State>(
   plugin: Plugin<Config, State>,
@@ -72,7 +63,7 @@ export async function startPlugin<Config, State>(
   const { config, host = fakeHost() } = options;
   const thrown = new WeakMap<object, unknown>();
   const loaded: LoadedPlugin = {
-    manifest: { ...MANIFEST, ...options.manifest, name: host.binding.plugin, hooks: HOOKS },
+    manifest: { ...MANIFEST, ...options.manifest, name: host.binding.plugin, hooks: HOOK_NAMES },
     configSchema: {},
     plugin: watch(plugin, host, thrown),
   };
@@ -172,7 +163,7 @@ function watch<Config, State>(
   thrown: WeakMap<object, unknown>,
 ): Plugin<unknown, unknown> {
   const watched: Record<string, unknown> = {};
-  for (const name of ['setup', 'close', ...HOOKS] as const) {
+  for (const name of ['setup', 'close', ...HOOK_NAMES] as const) {
     const hook = plugin[name] as ((...values: unknown[]) => unknown) | undefined;
     if (!hook) continue;
     watched[name] = (...values: unknown[]): unknown => {
@@ -205,7 +196,7 @@ const MANIFEST: Manifest = {
   title: 'Test',
   summary: 'The plugin under test.',
   stage: 'transform',
-  hooks: HOOKS,
+  hooks: HOOK_NAMES,
   scopes: ['global', 'api', 'route', 'consumer', 'group'],
   failPolicy: 'closed',
   limits: { timeoutMs: 1_000, memoryMb: 32 },

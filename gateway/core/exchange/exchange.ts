@@ -138,6 +138,21 @@ export interface Tally {
   isComplete: boolean;
 }
 
+/** Makes that of an exchange that begins, at a wall time in milliseconds. */
+export function newTally(startedAt: number): Tally {
+  return {
+    startedAt,
+    totalMs: 0,
+    upstreamMs: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+    target: undefined,
+    tries: 0,
+    errorCode: undefined,
+    isComplete: false,
+  };
+}
+
 /** Is what an exchange is made of. */
 export interface ExchangeParts {
   readonly id: string;

@@ -12,7 +12,7 @@ import { findRoute, type RouteEntry } from '../routing/router.ts';
 import { EMPTY_SNAPSHOT, findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
 import { findClientRefusal } from '../tls/client-certificate.ts';
 import { type ClientFacts, readClient } from './client.ts';
-import { ExchangeState, RequestState, type Tally } from './exchange.ts';
+import { ExchangeState, newTally, RequestState } from './exchange.ts';
 import { isGrpc } from './grpc.ts';
 import { Headers, type RequestHead, readHost, readRequestHead } from './headers.ts';
 import { collectBody } from './request-body.ts';
@@ -175,18 +175,4 @@ function toClient({ ip, scheme }: ClientFacts, certificate: ClientCertificate | 
 function findAccepted({ tls }: IncomingRequest, { api }: RouteEntry): ClientCertificate | undefined {
   const wasJudged = api.clientCertificate !== undefined && api.clientCertificate.mode !== 'off';
   return wasJudged ? tls?.peer?.certificate : undefined;
-}
-
-function newTally(startedAt: number): Tally {
-  return {
-    startedAt,
-    totalMs: 0,
-    upstreamMs: undefined,
-    requestBytes: 0,
-    responseBytes: 0,
-    target: undefined,
-    tries: 0,
-    errorCode: undefined,
-    isComplete: false,
-  };
 }

@@ -1,5 +1,6 @@
 // JSON Schemas of bindings and of plugin manifests.
 // Must not know any one plugin's configuration: each plugin brings its own schema.
+import { HOOK_NAMES } from '../manifest.ts';
 import { entity, headerMatch, type JsonSchema, methods, name, paths, queryMatch, reference } from './shared.ts';
 
 /** Matches the name of a plugin: one word, or `namespace/name` for one from a marketplace. */
@@ -81,9 +82,7 @@ export const MANIFEST_SCHEMA: JsonSchema = {
       type: 'array',
       minItems: 1,
       uniqueItems: true,
-      items: {
-        enum: ['onRequest', 'onRequestChunk', 'onUpstreamRequest', 'onResponse', 'onResponseChunk', 'onLog'],
-      },
+      items: { enum: HOOK_NAMES },
     },
     scopes: {
       type: 'array',
