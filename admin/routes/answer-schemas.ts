@@ -6,6 +6,7 @@ const text: JsonSchema = { type: 'string' };
 const count: JsonSchema = { type: 'integer', minimum: 0 };
 const time: JsonSchema = { type: 'string', format: 'date-time' };
 const flag: JsonSchema = { type: 'boolean' };
+const orNull: JsonSchema = { type: ['string', 'null'] };
 const anything: JsonSchema = {};
 const listOf = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
 
@@ -25,6 +26,9 @@ const change = object(
 );
 const scope: JsonSchema = { type: 'object', additionalProperties: text };
 const problem = object({ pointer: text, message: text }, { code: text });
+const installProblem: JsonSchema = {
+  anyOf: [{ type: 'null' }, object({ pointer: text, code: text, message: text })],
+};
 const bound = object({ plugin: text, binding: text });
 
 const explainedPlugin = object(
@@ -85,7 +89,12 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     bindings: count,
     health: object({ calls: count, errors: count, timeouts: count, totalMs: { type: 'number' } }),
     incidents: {
-      ...listOf(object({ node: text, plugin: text, binding: text, isAside: flag })),
+      ...listOf(
+        object(
+          { node: text, plugin: text, binding: text, isAside: flag },
+          { previous: object({ version: orNull, isRunning: flag, problem: orNull }) },
+        ),
+      ),
       description: 'The last time that a node put a binding of it aside: the failure, and a request that met it.',
     },
   }),
@@ -115,12 +124,10 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     plugins: {
       description: 'What runs of each install, and why that is not what is wanted.',
       ...listOf(
-        object({
-          plugin: text,
-          wanted: text,
-          running: { type: ['string', 'null'] },
-          problem: { anyOf: [{ type: 'null' }, object({ pointer: text, code: text, message: text })] },
-        }),
+        object(
+          { plugin: text, wanted: text, running: orNull, problem: installProblem },
+          { previous: object({ version: text, problem: installProblem }) },
+        ),
       ),
     },
     health: { type: 'object' },

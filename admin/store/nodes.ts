@@ -40,7 +40,15 @@ export interface NodePlugin {
   readonly wanted: string;
   /** Null = it does not run; its bindings act by fail policy. */
   readonly running: string | null;
-  readonly problem: { readonly pointer: string; readonly code: string; readonly message: string } | null;
+  readonly problem: NodeProblem | null;
+  /** What takes over when it is set aside; absent = nothing, by its fail policy. */
+  readonly previous?: { readonly version: string; readonly problem: NodeProblem | null };
+}
+
+interface NodeProblem {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
 }
 
 /** Is how one node sees one target. */

@@ -4,6 +4,7 @@
 import type { EntityProblem } from './check.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
+import { type PreviousReport, reportPrevious } from './hooks/previous.ts';
 import type { Incident } from './hooks/quarantine.ts';
 import { buildKeyValues, NO_SECRETS } from './lending/memory.ts';
 import type { Binding, Certificate, Update } from './model.ts';
@@ -67,6 +68,8 @@ export interface BindingReport {
   readonly isAside: boolean;
   /** What put it aside last, also when it runs again. */
   readonly incident: Incident | undefined;
+  /** What has its exchanges while it is aside; undefined = its fail policy is another than `previous`. */
+  readonly previous: PreviousReport | undefined;
 }
 
 /** Is how one target fares. */
@@ -225,12 +228,13 @@ export function createEngine(options: EngineOptions): Engine {
       };
     },
     stats: () =>
-      [...tenure.snapshot.instances.values()].map(({ binding, stats, quarantine: { isAside, incident } }) => ({
-        plugin: binding.plugin,
-        binding: binding.id,
-        ...stats,
-        isAside,
-        incident,
+      [...tenure.snapshot.instances.values()].map((instance) => ({
+        plugin: instance.binding.plugin,
+        binding: instance.binding.id,
+        ...instance.stats,
+        isAside: instance.quarantine.isAside,
+        incident: instance.quarantine.incident,
+        previous: reportPrevious(instance),
       })),
     health: () => listHealth(upstreams, ports),
     installs: () => reportRuns(tenure.snapshot.runs),

@@ -7,6 +7,7 @@ import type { HookName, InstalledPlugin } from './manifest.ts';
 import type { Binding } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
+import type { PreviousVersion } from './setup/previous.ts';
 import type { SplitReport } from './setup/side-report.ts';
 import type { ShadowFacts } from './shadow/report.ts';
 
@@ -19,6 +20,8 @@ export interface LoadedPlugin extends InstalledPlugin {
   readonly split?: { report(): SplitReport };
   /** Only where another version runs in the shadow of this one. */
   readonly shadow?: { report(): ShadowFacts };
+  /** Only where the fail policy is `previous` and there was a version before. */
+  readonly previous?: PreviousVersion;
 }
 
 /** Counts what one binding costs and how often it failed. Always on. */
@@ -47,8 +50,19 @@ export interface Instance {
   readonly when: FieldTest | undefined;
   readonly loan: Loan;
   readonly quarantine: Quarantine;
+  /** What has the exchanges while this is aside; undefined = nothing does, by the fail policy. */
+  readonly previous: PreviousInstance | undefined;
   /** Counts the snapshots in use that hold it; closed when the last lets go. */
   holders: number;
+}
+
+/** Is the version before, set up on the same binding. */
+export interface PreviousInstance {
+  /** Null = there is none. */
+  readonly version: string | null;
+  /** Undefined = it cannot run on this binding, and `problem` says why. */
+  readonly instance: Instance | undefined;
+  readonly problem: string | undefined;
 }
 
 type Hook = (exchange: Exchange, config: unknown, state: unknown) => MaybePromise<void>;
@@ -63,6 +77,8 @@ type ChunkHook = (
 /** Is one hook of one instance. `position` is the instance's place in the chain. */
 export interface Step {
   readonly instance: Instance;
+  /** What is installed there: the instance itself, or what it is the version before of. */
+  readonly installed: Instance;
   readonly position: number;
   readonly hook: HookName;
   readonly run: Hook;
@@ -71,6 +87,7 @@ export interface Step {
 /** Is one chunk hook of one instance. */
 export interface ChunkStep {
   readonly instance: Instance;
+  readonly installed: Instance;
   readonly position: number;
   readonly hook: HookName;
   readonly run: ChunkHook;
@@ -123,17 +140,27 @@ function listSteps(
   instances: readonly Instance[],
   name: 'onRequest' | 'onUpstreamRequest' | 'onResponse' | 'onLog',
 ): Step[] {
-  return instances.flatMap((instance, position) => {
-    const hook = instance.plugin.plugin[name];
-    return hook ? [{ instance, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
-  });
+  return instances.flatMap((installed, position) =>
+    listVersions(installed).flatMap((instance) => {
+      const hook = instance.plugin.plugin[name];
+      return hook ? [{ instance, installed, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
+    }),
+  );
 }
 
 function listChunkSteps(instances: readonly Instance[], name: 'onRequestChunk' | 'onResponseChunk'): ChunkStep[] {
-  return instances.flatMap((instance, position) => {
-    const hook = instance.plugin.plugin[name];
-    return hook ? [{ instance, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
-  });
+  return instances.flatMap((installed, position) =>
+    listVersions(installed).flatMap((instance) => {
+      const hook = instance.plugin.plugin[name];
+      return hook ? [{ instance, installed, position, hook: name, run: hook.bind(instance.plugin.plugin) }] : [];
+    }),
+  );
+}
+
+/** At one place of the chain: of two versions, each exchange runs one. */
+function listVersions(installed: Instance): readonly Instance[] {
+  const before = installed.previous?.instance;
+  return before ? [installed, before] : [installed];
 }
 
 /** Is what a walk needs beside the chain. */
@@ -154,7 +181,7 @@ export function runSteps(walk: Walk, steps: readonly Step[], from: number, to: n
   const { exchange } = walk;
   for (let at = from; at < to; at++) {
     const step = steps[at];
-    if (!step || !runs(walk, step.instance)) continue;
+    if (!step || !runs(walk, step)) continue;
     walk.reached = step.position;
     const waiting = runHook(walk, step);
     if (waiting) return runStepsAfter(waiting, walk, steps.slice(at + 1, to));
@@ -170,7 +197,7 @@ export function runUpstreamSteps(walk: Walk, chain: Chain): MaybePromise<void> {
   const { requestChunk, upstream, response, responseChunk } = chain;
   walk.reached = Number.MAX_SAFE_INTEGER;
   for (const steps of [requestChunk, response, responseChunk]) {
-    for (const { instance } of steps) if (instance.quarantine.isAside) runs(walk, instance);
+    for (const step of steps) if (step.installed.quarantine.isAside) runs(walk, step);
   }
   return runSteps(walk, upstream, 0, upstream.length);
 }
@@ -186,7 +213,7 @@ function runStepsAfter(waiting: Promise<void>, walk: Walk, steps: readonly Step[
 export function runResponseSteps(walk: Walk, steps: readonly Step[]): MaybePromise<void> {
   for (let at = 0; at < steps.length; at++) {
     const step = steps[at];
-    if (!step || step.position > walk.reached || !runs(walk, step.instance)) continue;
+    if (!step || step.position > walk.reached || !runs(walk, step)) continue;
     const waiting = runHook(walk, step);
     if (waiting) return runResponseStepsAfter(waiting, walk, steps.slice(at + 1));
     walk.exchange.replaceResponse();
@@ -205,7 +232,7 @@ function runResponseStepsAfter(waiting: Promise<void>, walk: Walk, steps: readon
 export function runLogSteps(walk: Walk, steps: readonly Step[]): void {
   for (const step of steps) {
     try {
-      if (!runs(walk, step.instance)) continue;
+      if (!runs(walk, step)) continue;
       const waiting = runHook(walk, step);
       waiting?.catch(() => undefined);
     } catch {
@@ -227,7 +254,7 @@ export function runChunkSteps(
   let current = chunk;
   for (let at = 0; at < steps.length; at++) {
     const step = steps[at];
-    if (!step || step.position > walk.reached || !runs(walk, step.instance)) continue;
+    if (!step || step.position > walk.reached || !runs(walk, step)) continue;
     const result = runChunkHook(walk, step, current, last);
     if (result instanceof Promise) return runChunkStepsAfter(result, walk, steps.slice(at + 1), { current, last });
     if (result === null) return null;
@@ -246,8 +273,8 @@ async function runChunkStepsAfter(
   return result === null ? null : runChunkSteps(walk, steps, result ?? current, last);
 }
 
-function runs(walk: Walk, instance: Instance): boolean {
-  return holds(instance, walk.exchange) && !isSkipped(walk, instance);
+function runs(walk: Walk, step: Step | ChunkStep): boolean {
+  return holds(step.installed, walk.exchange) && !isSkipped(walk, step);
 }
 
 function holds(instance: Instance, exchange: ExchangeState): boolean {

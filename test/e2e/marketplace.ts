@@ -1,5 +1,6 @@
 // A whole product with an api and, in its marketplace, a publisher whose plugin says on every response which version ran.
 // Must not install anything: that is what the tests are about.
+import type { FailPolicy } from '../../gateway/core/manifest.ts';
 import { generateKeys, toKeyEntry } from '../../gateway/package/keys.ts';
 import { openPackage } from '../../gateway/package/package.ts';
 import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
@@ -19,7 +20,7 @@ export interface MarketProduct {
   readonly admin: AdminClient;
   readonly origin: Origin;
   /** Publishes a version that runs a statement, over `request` and `response`, in its response hook, and has it approved. */
-  publish(version: string, statement: string, failPolicy: 'open' | 'closed'): Promise<void>;
+  publish(version: string, statement: string, failPolicy: FailPolicy): Promise<void>;
   /** Sends a request and gives what the plugin wrote into `x-hello`. */
   ask(): Promise<string | null>;
   stop(): Promise<void>;

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { createEngine, type Engine } from '../../gateway/core/engine.ts';
+import type { FailPolicy } from '../../gateway/core/manifest.ts';
 import type { Change } from '../../gateway/core/model.ts';
 import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
 import type { CredentialFinder, Logger, Plugin, Stage } from '../../gateway/core/plugin.ts';
@@ -131,7 +132,7 @@ export function buildPorts(
 export function makePlugin(
   name: string,
   plugin: Plugin<unknown, unknown>,
-  manifest: { readonly stage?: Stage; readonly failPolicy?: 'closed' | 'open'; readonly timeoutMs?: number } = {},
+  manifest: { readonly stage?: Stage; readonly failPolicy?: FailPolicy; readonly timeoutMs?: number } = {},
 ): LoadedPlugin {
   return {
     plugin,

@@ -4,13 +4,29 @@ import { GatewayError } from '../errors.ts';
 import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
+import { chooseVersion, reportPrevious } from './previous.ts';
 import { takeSample } from './sample.ts';
 
-/** Says that an instance does not run in this exchange: its binding is aside, and fails open. @throws PLUGIN_QUARANTINED when it fails closed */
-export function isSkipped({ exchange }: Walk, { quarantine, plugin }: Instance): boolean {
-  if (!quarantine.isAside || quarantine.admits(exchange, performance.now())) return false;
+/**
+ * Says that a step does not run in this exchange: its binding is aside, and fails open; or another version has the exchange.
+ * @throws PLUGIN_QUARANTINED when it fails closed
+ */
+export function isSkipped(walk: Walk, { instance, installed }: Step | ChunkStep): boolean {
+  const before = installed.previous?.instance;
+  if (before !== undefined) {
+    const chosen = chooseVersion(walk, installed, before);
+    if (chosen !== instance) return true;
+    if (chosen === installed) return false;
+    if (installed.plugin.previous?.isStopped) throw refuse(instance);
+  }
+  const { quarantine, plugin } = instance;
+  if (!quarantine.isAside || quarantine.admits(walk.exchange, performance.now())) return false;
   if (plugin.manifest.failPolicy === 'open') return true;
-  throw new GatewayError('PLUGIN_QUARANTINED', `plugin ${plugin.manifest.name} failed too often and is set aside`);
+  throw refuse(instance);
+}
+
+function refuse({ plugin }: Instance): GatewayError {
+  return new GatewayError('PLUGIN_QUARANTINED', `plugin ${plugin.manifest.name} failed too often and is set aside`);
 }
 
 /** Runs a hook. Gives a promise only when the hook gave one. @throws as the fail policy has it */
@@ -127,7 +143,9 @@ function noteFailure(walk: Walk, { instance, hook }: Step | ChunkStep, reason: s
   const tally = quarantine.tally(stats.calls);
   const incident = { atMs: walk.exchange.tally.startedAt, hook, reason, ...tally, sample: takeSample(walk.exchange) };
   quarantine.incident = incident;
-  walk.log.error('a plugin is set aside: it failed too often', describe(walk, instance, { incident }));
+  const previous = reportPrevious(instance);
+  const more = { incident, ...(previous && { previous }) };
+  walk.log.error('a plugin is set aside: it failed too often', describe(walk, instance, more));
 }
 
 function policyOf(instance: Instance): FailPolicy {
@@ -135,5 +153,6 @@ function policyOf(instance: Instance): FailPolicy {
 }
 
 function describe(walk: Walk, instance: Instance, more: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return { plugin: instance.plugin.manifest.name, binding: instance.binding.id, exchange: walk.exchange.id, ...more };
+  const { name: plugin, version } = instance.plugin.manifest;
+  return { plugin, version, binding: instance.binding.id, exchange: walk.exchange.id, ...more };
 }

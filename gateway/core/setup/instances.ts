@@ -6,14 +6,17 @@ import { editMap, type MapEdit } from '../document/layered-map.ts';
 import type { Problem } from '../errors.ts';
 import { Quarantine } from '../hooks/quarantine.ts';
 import type { Binding } from '../model.ts';
-import type { Instance, LoadedPlugin, Loan } from '../pipeline.ts';
+import type { Instance, LoadedPlugin, Loan, PreviousInstance } from '../pipeline.ts';
 import { buildCondition } from '../routing/match.ts';
 import { createSlicer, inSlices } from '../slicer.ts';
+import { findPrevious } from './previous.ts';
 import { type ChangedRuns, closeRuns, continueRun, type InstallRun, noteFaults, type RunSet } from './runs.ts';
 import { buildStandIn } from './stand-in.ts';
 
 /** Longest that a plugin may take to set up one binding. */
 const SETUP_TIMEOUT_MS = 10_000;
+/** Longest that the version before may take: it is a way out, for which no revision waits long. */
+const PREVIOUS_SETUP_TIMEOUT_MS = 2_000;
 
 /** Holds set-ups by the id of their binding. Snapshots between which no binding changed share one set. */
 export type InstanceSet = ReadonlyMap<string, Instance>;
@@ -74,6 +77,8 @@ class SetUpWork {
   readonly #freshRuns: InstallRun[] = [];
   readonly #fresh: Instance[] = [];
   readonly #problems: EntityProblem[] = [];
+  /** Versions before that have let the revision wait: once is enough. */
+  readonly #late = new Set<LoadedPlugin>();
 
   constructor(base: InstanceSet, options: SetUpOptions) {
     this.instances = editMap(base);
@@ -155,9 +160,30 @@ class SetUpWork {
   async #setUp(binding: Binding, plugin: LoadedPlugin, config: Binding['config']): Promise<Instance> {
     const same = this.#options.known.get(binding.id);
     if (same?.binding === binding && same.plugin === plugin) return same;
-    const instance = await setUpBinding({ binding, plugin, config, known: same, loan: this.#options.lend(binding) });
+    const made = await setUpBinding({ binding, plugin, config, known: same, loan: this.#options.lend(binding) });
+    const instance = { ...made, previous: await this.#setUpPrevious(made) };
     this.#fresh.push(instance);
     return instance;
+  }
+
+  /** Sets up the version before beside the installed one. That it cannot be is no reason against anything. */
+  async #setUpPrevious(installed: Instance): Promise<PreviousInstance | undefined> {
+    const { binding, plugin } = installed;
+    if (plugin.manifest.failPolicy !== 'previous') return undefined;
+    const version = plugin.previous?.version ?? null;
+    const found = findPrevious(binding, plugin);
+    const cannot = (problem: string): PreviousInstance => ({ version, instance: undefined, problem });
+    if (found.plugin === undefined) return cannot(found.problem);
+    if (this.#late.has(found.plugin)) return cannot('its set-up took too long for another binding');
+    const [loan, startedAt] = [this.#options.lend(binding), performance.now()];
+    try {
+      const parts = { binding, ...found, known: installed, loan, timeoutMs: PREVIOUS_SETUP_TIMEOUT_MS };
+      return { version, instance: await setUpBinding(parts), problem: undefined };
+    } catch (error) {
+      return cannot(`it cannot be set up: ${describe(error).message}`);
+    } finally {
+      if (performance.now() - startedAt > PREVIOUS_SETUP_TIMEOUT_MS / 2) this.#late.add(found.plugin);
+    }
   }
 
   #take(made: ReadonlyMap<string, Instance>): void {
@@ -190,9 +216,11 @@ interface BindingParts {
   readonly config: Binding['config'];
   readonly known: Instance | undefined;
   readonly loan: Loan;
+  readonly timeoutMs?: number;
 }
 
-async function setUpBinding({ binding, plugin, config, known, loan }: BindingParts): Promise<Instance> {
+async function setUpBinding(parts: BindingParts): Promise<Instance> {
+  const { binding, plugin, config, known, loan, timeoutMs = SETUP_TIMEOUT_MS } = parts;
   plugin.lease?.take();
   try {
     const state = plugin.plugin.setup?.(config, loan.host);
@@ -200,12 +228,13 @@ async function setUpBinding({ binding, plugin, config, known, loan }: BindingPar
       binding,
       plugin,
       config,
-      state: state instanceof Promise ? await withinTime(plugin, state) : state,
+      state: state instanceof Promise ? await withinTime(plugin, state, timeoutMs) : state,
       // What a binding costs is counted over its changes of configuration.
       stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
       when: binding.when && buildCondition(binding.when),
       loan,
       quarantine: new Quarantine(plugin.manifest.hooks.length),
+      previous: undefined,
       holders: 0,
     };
   } catch (error) {
@@ -215,13 +244,13 @@ async function setUpBinding({ binding, plugin, config, known, loan }: BindingPar
   }
 }
 
-function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<unknown> {
+function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>, timeoutMs: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new Error(`set-up took longer than ${SETUP_TIMEOUT_MS} ms`));
+      reject(new Error(`set-up took longer than ${timeoutMs} ms`));
       // Nobody waits for it any more; what it opens all the same must not stay open.
       setUp.then((state) => plugin.close?.(state)).catch(() => undefined);
-    }, SETUP_TIMEOUT_MS);
+    }, timeoutMs);
     setUp.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
@@ -230,13 +259,17 @@ function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>): Promise<
 export async function closeInstances(instances: readonly Instance[]): Promise<void> {
   const slicer = createSlicer();
   const closing: Promise<unknown>[] = [];
-  for (const one of instances) {
+  for (const one of instances.flatMap(listOpen)) {
     one.loan.end();
     closing.push(closeInstance(one));
     const pause = slicer.step();
     if (pause) await pause;
   }
   await Promise.allSettled(closing);
+}
+
+function listOpen(one: Instance): readonly Instance[] {
+  return one.previous?.instance ? [one, one.previous.instance] : [one];
 }
 
 async function closeInstance({ plugin, state }: Instance): Promise<void> {

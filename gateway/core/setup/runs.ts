@@ -33,6 +33,8 @@ export interface InstallReport {
   /** Version that runs; null = none. */
   readonly running: string | null;
   readonly problem: Problem | null;
+  /** Only where the fail policy is `previous`: what would take over here, and why it could not. */
+  readonly previous?: { readonly version: string; readonly problem: Problem | null };
 }
 
 /** Says what to load, and beside what. */
@@ -132,5 +134,8 @@ export function reportRuns(runs: RunSet): readonly InstallReport[] {
     wanted: install.version,
     running: loaded?.manifest.version ?? null,
     problem: problem ?? [...faults.values()][0] ?? null,
+    ...(loaded?.previous && {
+      previous: { version: loaded.previous.version, problem: loaded.previous.problem ?? null },
+    }),
   }));
 }

@@ -100,7 +100,8 @@ function joinLimits(stable: LoadedPlugin, canary: LoadedPlugin): LoadedPlugin['m
   return { ...limits, timeoutMs: Math.max(limits.timeoutMs, canary.manifest.limits.timeoutMs) };
 }
 
-function joinLeases(...plugins: readonly LoadedPlugin[]): NonNullable<LoadedPlugin['lease']> {
+/** Makes one lease of several. */
+export function joinLeases(...plugins: readonly LoadedPlugin[]): NonNullable<LoadedPlugin['lease']> {
   return {
     take() {
       for (const { lease } of plugins) lease?.take();

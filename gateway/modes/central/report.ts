@@ -1,13 +1,14 @@
 // What a worker tells its keeper about itself, and how the reports of all workers become the report of the node.
 // Must not measure: the engine does. Must not grow with the configuration: every change of it sends the node's report.
 import type { BindingReport, TargetReport } from '../../core/engine.ts';
+import type { PreviousReport } from '../../core/hooks/previous.ts';
 import type { Incident } from '../../core/hooks/quarantine.ts';
 import type { InstallReport } from '../../core/setup/runs.ts';
 import { addCanaries, type CanaryReport } from '../../core/setup/side-report.ts';
 import { addShadows, type ShadowReport } from '../../core/shadow/report.ts';
 
 /** Is what a plugin cost, over all its bindings. What single bindings cost is among the metrics. */
-export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident'>;
+export type PluginReport = Omit<BindingReport, 'binding' | 'isAside' | 'incident' | 'previous'>;
 
 /** Is the last time that a binding was put aside. */
 export interface IncidentReport extends Incident {
@@ -15,6 +16,8 @@ export interface IncidentReport extends Incident {
   readonly binding: string;
   /** Says that it still is. */
   readonly isAside: boolean;
+  /** What has its exchanges meanwhile; absent = its fail policy is another than `previous`. */
+  readonly previous?: PreviousReport;
 }
 
 /** Most incidents that are told, the newest. */
@@ -80,20 +83,29 @@ export function mergeReports(reports: Iterable<NodeReport>): NodeReport {
 }
 
 function listIncidents(bindings: readonly BindingReport[]): readonly IncidentReport[] {
-  const incidents = bindings.flatMap(({ plugin, binding, isAside, incident }) =>
-    incident === undefined ? [] : [{ plugin, binding, isAside, ...incident }],
+  const incidents = bindings.flatMap(({ plugin, binding, isAside, incident, previous }) =>
+    incident === undefined ? [] : [{ plugin, binding, isAside, ...(previous && { previous }), ...incident }],
   );
   return mergeIncidents(incidents);
 }
 
-/** The newest of each binding stands for it; it is aside when any worker has put it aside. */
+/** The newest of each binding stands for it; it is aside when any worker has put it aside, and so with the version before. */
 function mergeIncidents(incidents: readonly IncidentReport[]): readonly IncidentReport[] {
   const byBinding = new Map<string, IncidentReport>();
   for (const incident of [...incidents].sort((a, b) => a.atMs - b.atMs)) {
-    const isAside = incident.isAside || byBinding.get(incident.binding)?.isAside === true;
-    byBinding.set(incident.binding, { ...incident, isAside });
+    const older = byBinding.get(incident.binding);
+    const isAside = incident.isAside || older?.isAside === true;
+    byBinding.set(incident.binding, { ...incident, isAside, ...mergePrevious(incident, older) });
   }
   return [...byBinding.values()].sort((a, b) => b.atMs - a.atMs).slice(0, MAX_INCIDENTS);
+}
+
+function mergePrevious(
+  { previous }: IncidentReport,
+  older: IncidentReport | undefined,
+): Pick<IncidentReport, 'previous'> {
+  if (previous === undefined) return {};
+  return { previous: { ...previous, isRunning: previous.isRunning || older?.previous?.isRunning === true } };
 }
 
 /** Workers that have not heard of a new trial yet still speak of the one before. */

@@ -3,10 +3,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { readManifest } from '../../core/config.ts';
 import type { Problem } from '../../core/errors.ts';
-import type { Install } from '../../core/model.ts';
+import type { Install, PluginPin } from '../../core/model.ts';
 import type { LoadedPlugin } from '../../core/pipeline.ts';
 import { CONTRACT_VERSION } from '../../core/plugin.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
+import { keepPrevious, type PreviousVersion } from '../../core/setup/previous.ts';
 import type { LoadedInstall, PluginSource } from '../../core/setup/source.ts';
 import { PackageError } from '../../package/errors.ts';
 import type { PluginPackage } from '../../package/package.ts';
@@ -17,6 +18,8 @@ import { fixtureManifest, fixtureSecrets, runFixtures } from '../../testing/fixt
 import { isSealed } from '../sealed-keys.ts';
 import { type Beside, findBeside } from './beside.ts';
 import type { PackageFolder } from './folder.ts';
+import { Joints } from './joints.ts';
+import { OpenPackages } from './open-packages.ts';
 import { openTrust } from './trust.ts';
 
 /** Is what a source needs. */
@@ -33,6 +36,8 @@ const POLICY = { require: ['publisher', 'marketplace'] } as const;
 
 /** Bounds a load: workers must prepare a revision in thirty seconds, or are held to be stuck. */
 const LOAD_TIMEOUT_MS = 12_000;
+/** Bounds the load of the version before, which goes on beside: the installed one must not wait for it in vain. */
+const PREVIOUS_TIMEOUT_MS = 8_000;
 /** Time for all fixtures of a package together. */
 const FIXTURES_BUDGET_MS = 2_000;
 
@@ -51,23 +56,6 @@ class LoadRefusal extends Error {
   }
 }
 
-interface OpenCode {
-  readonly key: string;
-  readonly pin: Pick<Install, 'plugin' | 'version' | 'sha256'>;
-  readonly plugin: LoadedPlugin;
-}
-
-interface Versions {
-  readonly stable: LoadedPlugin;
-  readonly trial: LoadedPlugin;
-}
-
-interface Trial extends Versions {
-  /** What else makes it another trial. */
-  readonly facts: string;
-  readonly joint: LoadedPlugin;
-}
-
 /** Opens one package in the tier of its install. */
 type OpenSandbox = (parts: Pick<SandboxOptions, 'manifest' | 'secrets'>) => Promise<Sandbox>;
 
@@ -76,26 +64,31 @@ interface Loading {
   readonly problem: Problem | undefined;
 }
 
+type LoadedPrevious = Pick<PreviousVersion, 'plugin' | 'problem'>;
+
 class PackageSource implements PluginSource {
   readonly #options: PackageSourceOptions;
-  readonly #open = new Map<string, OpenCode>();
-  /** The last trial of each plugin. */
-  readonly #trials = new Map<string, Trial>();
-  readonly #stableOf = new WeakMap<LoadedPlugin, LoadedPlugin>();
+  readonly #open: OpenPackages;
+  readonly #withPrevious = new Joints();
+  readonly #onTrial = new Joints();
   /** Digests of packages whose fixtures passed in this process. */
   readonly #tried = new Set<string>();
 
   constructor(options: PackageSourceOptions) {
     this.#options = options;
+    this.#open = new OpenPackages(options.log);
   }
 
   async load(install: Install, running: LoadedPlugin | undefined): Promise<LoadedInstall> {
     const { log } = this.#options;
     try {
       const index = await this.#openIndex();
+      this.#stopRevoked(install.plugin, running, index);
       const mayGoOn = running === undefined || !this.#isRevoked(running, index);
       try {
-        return { ...(await withinTime(this.#load(install, index))), mayGoOn };
+        const loading = await withinTime(this.#load(install, index), LOAD_TIMEOUT_MS, ({ loaded }) => loaded);
+        this.#open.expect(install.plugin, install.previous?.sha256);
+        return { ...loading, mayGoOn };
       } catch (error) {
         const problem = toProblem(error);
         const { plugin, version } = install;
@@ -116,20 +109,27 @@ class PackageSource implements PluginSource {
   }
 
   #isRevoked(running: LoadedPlugin, index: TrustedIndex): boolean {
-    const own = this.#stableOf.get(running) ?? running;
-    const pin = [...this.#open.values()].find(({ plugin }) => plugin === own)?.pin;
-    const versions = pin && Object.hasOwn(index.plugins, pin.plugin) ? index.plugins[pin.plugin] : undefined;
-    return pin !== undefined && versions?.[pin.version]?.state === 'revoked';
+    const pin = this.#open.findPin(this.#withPrevious.findInstalled(this.#onTrial.findInstalled(running)));
+    return pin !== undefined && isRevoked(index, pin.plugin, pin.version);
+  }
+
+  /** Also when what is installed does not load, and what runs goes on. */
+  #stopRevoked(plugin: string, running: LoadedPlugin | undefined, index: TrustedIndex): void {
+    const previous = running?.previous;
+    if (previous && isRevoked(index, plugin, previous.version)) previous.isStopped = true;
   }
 
   /** Loads what is pinned, and what is on trial beside it; that one alone may fail. */
   async #load(install: Install, index: TrustedIndex): Promise<Loading> {
-    const stable = await this.#loadPin(install, index);
+    const stable = await this.#loadInstalled(install, index);
     const beside = findBeside(install);
     if (beside === undefined) return { loaded: stable, problem: undefined };
+    const { facts, join } = beside;
     try {
       const trial = await this.#loadPin(beside.install, index, beside.name);
-      return { loaded: this.#join(install.plugin, beside, { stable, trial }), problem: undefined };
+      const build = (): LoadedPlugin => join(stable, trial);
+      const loaded = this.#onTrial.join({ name: install.plugin, parts: [stable, trial], facts, build });
+      return { loaded, problem: undefined };
     } catch (error) {
       const problem = toProblem(error);
       const { plugin, version } = beside.install;
@@ -138,19 +138,38 @@ class PackageSource implements PluginSource {
     }
   }
 
-  /** Gives the same joint plugin for the same trial: its counts go on, and bindings keep their set-ups. */
-  #join(plugin: string, { facts, join }: Beside, { stable, trial }: Versions): LoadedPlugin {
-    const known = this.#trials.get(plugin);
-    if (known?.facts === facts && known.stable === stable && known.trial === trial) {
-      known.joint.lease?.take();
-      stable.lease?.release();
-      trial.lease?.release();
-      return known.joint;
+  /** Loads what is pinned, and the version before where that is to take its place; it alone may fail. */
+  async #loadInstalled(install: Install, index: TrustedIndex): Promise<LoadedPlugin> {
+    const { plugin: name, previous: pin, manifest } = install;
+    if (manifest.failPolicy !== 'previous' || pin === undefined) return await this.#loadPin(install, index);
+    const loadingPrevious = this.#loadPrevious(install, pin, index);
+    const giveBack = ({ plugin }: LoadedPrevious): void => plugin?.lease?.release();
+    const installed = await this.#loadPin(install, index).catch((error: unknown) => {
+      void loadingPrevious.then(giveBack);
+      throw error;
+    });
+    const { plugin, problem } = await loadingPrevious;
+    const { version, configs } = pin;
+    return this.#withPrevious.join({
+      name,
+      parts: plugin ? [installed, plugin] : [installed],
+      facts: [version, configs, problem],
+      build: () => keepPrevious(installed, { version, plugin, problem, configs }),
+    });
+  }
+
+  /** Verifies and opens the version before like any other. Never rejects. */
+  async #loadPrevious(install: Install, pin: PluginPin, index: TrustedIndex): Promise<LoadedPrevious> {
+    const { plugin, sha256 } = install;
+    try {
+      if (pin.sha256 === sha256) throw new LoadRefusal('SAME_VERSION', 'expected another version than is installed');
+      const loading = this.#loadPin(pinTo(install, pin), index);
+      return { plugin: await withinTime(loading, PREVIOUS_TIMEOUT_MS, (loaded) => loaded), problem: undefined };
+    } catch (error) {
+      const problem = toProblem(error);
+      this.#options.log.error('the version before does not load', { plugin, version: pin.version, ...problem });
+      return { plugin: undefined, problem: { ...problem, pointer: `/previous${problem.pointer}` } };
     }
-    const joint = join(stable, trial);
-    this.#trials.set(plugin, { facts, stable, trial, joint });
-    this.#stableOf.set(joint, stable);
-    return joint;
   }
 
   /** `role` keeps apart what must share nothing: a version in the shadow has a sandbox of its own. */
@@ -159,11 +178,8 @@ class PackageSource implements PluginSource {
     const tier = chooseTier(install, trust);
     const { plugin, version, sha256, granted, secrets } = install;
     const key = JSON.stringify([plugin, version, sha256, granted, tier, secrets, role === 'shadow']);
-    const known = this.#open.get(key);
-    if (known !== undefined) {
-      known.plugin.lease?.take();
-      return known.plugin;
-    }
+    const known = this.#open.take(key);
+    if (known !== undefined) return known;
     const sealed = Object.entries(secrets).find(([, value]) => isSealed(value));
     if (sealed !== undefined) {
       throw new LoadRefusal('SECRET_SEALED', `the secret ${sealed[0]} does not open with the key of this node`);
@@ -171,7 +187,10 @@ class PackageSource implements PluginSource {
     const open: OpenSandbox = (parts) =>
       openSandbox({ code: pkg.code, granted, tier, log: this.#options.log, ...parts });
     await this.#tryFixtures(pkg, open);
-    return this.#keep(key, install, pkg, await open({ manifest: pkg.manifest, secrets }));
+    const sandbox = await open({ manifest: pkg.manifest, secrets });
+    // What ran in a shadow must leave nothing to whoever runs next.
+    const canRest = role !== 'shadow';
+    return this.#open.keep(key, { plugin, version, sha256, canRest }, pkg, sandbox);
   }
 
   async #verify(
@@ -212,25 +231,16 @@ class PackageSource implements PluginSource {
       await sandbox.close();
     }
   }
+}
 
-  #keep(key: string, install: Install, pkg: PluginPackage, sandbox: Sandbox): LoadedPlugin {
-    let users = 1;
-    const { manifest, configSchema } = pkg;
-    const lease = {
-      take: () => {
-        users += 1;
-      },
-      release: () => {
-        users -= 1;
-        if (users > 0) return;
-        this.#open.delete(key);
-        sandbox.close().catch((error: unknown) => this.#options.log.warn('a sandbox was not closed', { error }));
-      },
-    };
-    const plugin = { manifest, configSchema, plugin: sandbox.plugin, lease };
-    this.#open.set(key, { key, pin: install, plugin });
-    return plugin;
-  }
+function isRevoked({ plugins }: TrustedIndex, plugin: string, version: string): boolean {
+  const versions = Object.hasOwn(plugins, plugin) ? plugins[plugin] : undefined;
+  return versions?.[version]?.state === 'revoked';
+}
+
+/** Gives the install as it would be with another version. */
+function pinTo(install: Install, { version, sha256, granted, manifest, configSchema }: PluginPin): Install {
+  return { ...install, version, sha256, granted, manifest, configSchema };
 }
 
 /** Checks that the document says of the version what the package says: admin service and console show what it says. */
@@ -271,13 +281,17 @@ function toProblem(error: unknown): Problem {
 }
 
 /** Gives what was loaded in time; what comes later is given back. */
-async function withinTime(loading: Promise<Loading>): Promise<Loading> {
+async function withinTime<Result>(
+  loading: Promise<Result>,
+  timeoutMs: number,
+  find: (result: Result) => LoadedPlugin,
+): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new LoadRefusal('LOAD_TIMEOUT', `not loaded within ${LOAD_TIMEOUT_MS} ms`));
-      loading.then(({ loaded }) => loaded.lease?.release()).catch(() => undefined);
-    }, LOAD_TIMEOUT_MS);
+      reject(new LoadRefusal('LOAD_TIMEOUT', `not loaded within ${timeoutMs} ms`));
+      loading.then((result) => find(result).lease?.release()).catch(() => undefined);
+    }, timeoutMs);
   });
   return await Promise.race([loading, late]).finally(() => clearTimeout(timer));
 }

@@ -5,19 +5,20 @@ import type { FamilyData, SeriesData } from '../../../ops/metrics.ts';
 
 const LABELS = ['plugin', 'binding'] as const;
 
-/** Gives calls, errors, time-outs and seconds of each binding , and whether it is aside. */
+/** Gives calls, errors, time-outs and seconds of each binding, whether it is aside, and whether the version before has its exchanges. */
 export function listPluginFamilies(reports: readonly BindingReport[]): readonly FamilyData[] {
   const family = (
     name: string,
     help: string,
     read: (report: BindingReport) => number,
     type: 'counter' | 'gauge' = 'counter',
+    rows = reports,
   ): FamilyData => ({
     type,
     name,
     help,
     labelNames: LABELS,
-    series: reports.map((report): SeriesData => ({ labels: [report.plugin, report.binding], value: read(report) })),
+    series: rows.map((report): SeriesData => ({ labels: [report.plugin, report.binding], value: read(report) })),
   });
   return [
     family('sallyport_plugin_calls_total', 'Hooks run.', ({ calls }) => calls),
@@ -29,6 +30,14 @@ export function listPluginFamilies(reports: readonly BindingReport[]): readonly 
       'Workers that have put the binding aside.',
       ({ isAside }) => Number(isAside),
       'gauge',
+    ),
+    family(
+      'sallyport_plugin_previous',
+      'Workers on which the version before has the exchanges of the binding.',
+      ({ previous }) => Number(previous?.isRunning),
+      'gauge',
+      // Few plugins have this fail policy, and there may be ten thousand bindings.
+      reports.filter(({ previous }) => previous !== undefined),
     ),
   ];
 }

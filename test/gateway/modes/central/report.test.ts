@@ -9,7 +9,17 @@ function target(port: number, isHealthy: boolean, inFlight = 0): TargetReport {
 }
 
 function cost(plugin: string, binding: string, calls: number): BindingReport {
-  return { plugin, binding, calls, errors: 1, timeouts: 0, totalMs: calls / 2, isAside: false, incident: undefined };
+  return {
+    plugin,
+    binding,
+    calls,
+    errors: 1,
+    timeouts: 0,
+    totalMs: calls / 2,
+    isAside: false,
+    incident: undefined,
+    previous: undefined,
+  };
 }
 
 const SAMPLE: IncidentSample = {
