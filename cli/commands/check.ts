@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { describeProblems } from '../admin-client.ts';
 import type { Command } from '../command.ts';
 import { type ConfigFile, readConfigFile } from '../config-file.ts';
+import { imagineVersions } from '../installs/imagined.ts';
 import { CommandError } from '../output.ts';
 import { findSecretKey } from '../secret-key.ts';
 import type { Settings } from '../settings.ts';
@@ -15,7 +16,8 @@ export const checkCommand: Command = {
   summary: 'checks a configuration file, offline',
   details:
     'Checks a configuration file (JSON, or else YAML; `-` is the standard input) by the rules of the admin service: fields,\n' +
-    'references, unique names, paths, and the configuration of every plugin installed here. Nothing is contacted.\n' +
+    'references, unique names, paths, and the configuration of every plugin installed here. Nothing is contacted: of what the\n' +
+    'marketplace installs, permissions and configurations are not checked.\n' +
     'Sealed secrets of an export are opened with SALLYPORT_SECRET_KEY, or the key in the data directory.',
   examples: ['sallyport check sallyport.yaml', 'sallyport export | sallyport check -'],
   options: {},
@@ -61,8 +63,7 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
     ]);
 
   const bytes = Buffer.from(file.text);
-  const whole = await (file.type === 'application/json' ? readJson(bytes) : readYaml(bytes));
-  const { body, left } = leaveOutInstalls(whole);
+  const body = await (file.type === 'application/json' ? readJson(bytes) : readYaml(bytes));
   const plugins = await readManifests([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
   const draft = new Draft(EMPTY_DOCUMENT, new Date().toISOString());
   // An export holds secrets that this Sallyport has sealed. Without any, every key seals as well as the real one.
@@ -72,10 +73,11 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
     isMerge: false,
     allowShrink: true,
     plugins,
-    findVersion: async () => undefined,
+    findVersion: imagineVersions(body),
     secretKey,
   });
   const state = atOnce(draft.state());
+  const installs = state.installs.size;
   const verdict = atOnce(checkDocument(state, { plugins, consumers: 'here' }));
   if (!verdict.ok) throw invalid(verdict.problems.map((one) => ({ pointer: locate(one), message: one.message })));
   return [
@@ -85,16 +87,8 @@ async function buildDocument(file: ConfigFile, settings: Settings): Promise<stri
     `${state.consumers.size} consumers`,
     `${state.credentials.size} credentials`,
     `${state.bindings.size} bindings`,
-    ...(left === 0 ? [] : [`${left} not checked: what the marketplace installs is known to the admin service alone`]),
+    ...(installs === 0
+      ? []
+      : [`${installs} installs, whose permissions and configurations the admin service alone can check`]),
   ].join(', ');
-}
-
-/** Leaves out installs and their bindings: what they may say is in packages, and those are not here. */
-function leaveOutInstalls(whole: unknown): { readonly body: unknown; readonly left: number } {
-  if (typeof whole !== 'object' || whole === null) return { body: whole, left: 0 };
-  const { installs = [], bindings = [], ...rest } = whole as Readonly<Record<string, unknown>>;
-  if (!Array.isArray(installs) || !Array.isArray(bindings)) return { body: whole, left: 0 };
-  const isOfInstall = (one: { readonly plugin?: unknown } | null): boolean => String(one?.plugin).includes('/');
-  const kept = bindings.filter((one) => !isOfInstall(one));
-  return { body: { ...rest, bindings: kept }, left: installs.length + bindings.length - kept.length };
 }
