@@ -31,9 +31,8 @@ interface Pending {
   readonly startedMs: number;
   readonly untilMs: number;
   readonly exchange: GuardedExchange | undefined;
-  reply: Reply | undefined;
-  error: unknown;
-  settle: ((error: unknown, reply: Reply | undefined) => void) | undefined;
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
 }
 
 /** Says that a guest did not answer in its time. */
@@ -48,7 +47,7 @@ export class GuestGone extends Error {
 
 /** Is what a conversation needs. */
 export interface ConversationOptions {
-  /** Carries a message; for a guest in this thread its answers may come before this returns. */
+  /** Carries a message; its answer comes later. */
   send(frame: Frame): void;
   /** Gives the host of a set-up. */
   findHost(instance: number): Host | undefined;
@@ -87,33 +86,19 @@ export class Conversation {
     if (!this.#end) this.#options.send({ text: JSON.stringify(message), blobs: [] });
   }
 
-  /**
-   * Sends a message and gives its answer: at once when the guest has answered already.
-   * @throws GuestGone, GuestTimeout, or what the guest threw.
-   */
-  ask(
+  /** Sends a message and waits for its answer. @throws GuestGone, GuestTimeout, or what the guest threw */
+  async ask(
     message: ToGuest & readonly [string, number, ...unknown[]],
     options: { readonly timeoutMs: number; readonly exchange?: GuardedExchange; readonly blob?: Uint8Array },
-  ): Reply | Promise<Reply> {
+  ): Promise<Reply> {
     if (this.#end) throw this.#end;
     if (this.#pending.size >= MAX_PENDING) throw new GuestGone('too many requests wait for the plugin');
     const startedMs = performance.now();
     const { exchange, blob, timeoutMs } = options;
-    const pending: Pending = {
-      startedMs,
-      untilMs: startedMs + timeoutMs,
-      exchange,
-      reply: undefined,
-      error: undefined,
-      settle: undefined,
-    };
-    this.#pending.set(message[1], pending);
     this.#words = Math.min(this.#words + WORDS_PER_MESSAGE, MAX_WORDS);
     this.#options.send({ text: JSON.stringify(message), blobs: blob ? [blob] : [] });
-    if (pending.reply) return pending.reply;
-    if (pending.error !== undefined) throw pending.error;
     return new Promise((resolve, reject) => {
-      pending.settle = (error, reply) => (reply ? resolve(reply) : reject(error));
+      this.#pending.set(message[1], { startedMs, untilMs: startedMs + timeoutMs, exchange, resolve, reject });
     });
   }
 
@@ -138,7 +123,7 @@ export class Conversation {
     for (const [id, { untilMs }] of this.#pending) {
       if (nowMs < untilMs) continue;
       hasExpired = true;
-      this.#settle(id, new GuestTimeout('the plugin took too long'), undefined);
+      this.#settle(id, new GuestTimeout('the plugin took too long'));
     }
     return hasExpired;
   }
@@ -147,7 +132,7 @@ export class Conversation {
   close(reason: string): void {
     if (this.#end) return;
     this.#end = new GuestGone(reason);
-    for (const id of [...this.#pending.keys()]) this.#settle(id, this.#end, undefined);
+    for (const id of [...this.#pending.keys()]) this.#settle(id, this.#end);
   }
 
   #take(message: readonly unknown[], blobs: readonly Uint8Array[]): void {
@@ -155,11 +140,11 @@ export class Conversation {
     switch (kind) {
       case 'done':
         this.#takeNotes(message[4]);
-        this.#settle(id, undefined, { value: message[2], effects: message[3], blobs });
+        this.#settle(id, { value: message[2], effects: message[3], blobs });
         return;
       case 'failed':
         this.#takeNotes(message[3]);
-        this.#settle(id, readGuestError(message[2]), undefined);
+        this.#settle(id, readGuestError(message[2]));
         return;
       case 'call':
         return void this.#serve(message, blobs);
@@ -178,15 +163,13 @@ export class Conversation {
   }
 
   // An id that nobody waits for is one that has expired, or made up; neither does anything.
-  #settle(id: unknown, error: unknown, reply: Reply | undefined): void {
+  #settle(id: unknown, outcome: Reply | Error): void {
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     if (!pending) return;
     this.#pending.delete(id as number);
-    const isLate = reply !== undefined && performance.now() > pending.untilMs;
-    const fault = isLate ? new GuestTimeout('the plugin took too long') : error;
-    if (pending.settle) pending.settle(fault, isLate ? undefined : reply);
-    else if (reply && !isLate) pending.reply = reply;
-    else pending.error = fault ?? new GuestGone('the plugin gave no answer');
+    if (outcome instanceof Error) pending.reject(outcome);
+    else if (performance.now() > pending.untilMs) pending.reject(new GuestTimeout('the plugin took too long'));
+    else pending.resolve(outcome);
   }
 
   #takeNotes(notes: unknown): void {

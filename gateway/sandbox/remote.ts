@@ -1,7 +1,7 @@
 // A plugin whose code is elsewhere: each hook is one message out and one back, and its effects are applied here.
 // Must not know how messages travel.
 import type { HookName, Manifest } from '../core/manifest.ts';
-import type { Exchange, Host, MaybePromise, Plugin } from '../core/plugin.ts';
+import type { Exchange, Host, Plugin } from '../core/plugin.ts';
 import { type Conversation, GuestGone, GuestTimeout, type Reply } from './conversation.ts';
 import { applyEffects, findBlob, ProtocolError } from './effects.ts';
 import { DeniedError } from './grants.ts';
@@ -166,7 +166,7 @@ class RemotePlugin implements Remote {
     await conversation?.ask(['close', conversation.nextId(), number], { timeoutMs: SETUP_TIMEOUT_MS });
   }
 
-  #run(run: HookRun): MaybePromise<void> {
+  #run(run: HookRun): Promise<void> {
     const { hook, exchange, instance } = run;
     const conversation = this.#converse();
     const guarded = new GuardedExchange(exchange, this.#options.lender.grants);
@@ -174,23 +174,23 @@ class RemotePlugin implements Remote {
     const hasOutcome = hook === 'onLog' || hook === 'onResponse';
     const view = buildView(guarded.grants, exchange, instance.host.clock, hasOutcome);
     const message = ['hook', conversation.nextId(), instance.number, hook, key, view] as const;
-    const ask = (): MaybePromise<Reply> => conversation.ask(message, this.#bounds(guarded));
-    const result = this.#ask(hook, ask, (reply) => applyReply(guarded, reply));
+    const reply = conversation.ask(message, this.#bounds(guarded));
+    const result = this.#finish(hook, reply, (given) => applyReply(guarded, given));
     if (hook === 'onLog') this.#forget(exchange);
     return result;
   }
 
-  #runChunk(run: HookRun, chunk: Uint8Array, last: boolean): MaybePromise<Uint8Array | null | undefined> {
+  #runChunk(run: HookRun, chunk: Uint8Array, last: boolean): Promise<Uint8Array | null | undefined> {
     const { hook, exchange, instance } = run;
     const conversation = this.#converse();
     const guarded = new GuardedExchange(exchange, this.#options.lender.grants);
     const { key, isNew } = this.#know(conversation, exchange);
     const view = isNew ? buildView(guarded.grants, exchange, instance.host.clock, false) : null;
     const message = ['chunk', conversation.nextId(), instance.number, hook, key, view, last] as const;
-    const ask = (): MaybePromise<Reply> => conversation.ask(message, { ...this.#bounds(guarded), blob: chunk });
-    return this.#ask(hook, ask, (reply) => {
-      applyReply(guarded, reply);
-      return readChunk(hook === 'onRequestChunk' ? 'request' : 'response', guarded, reply);
+    const reply = conversation.ask(message, { ...this.#bounds(guarded), blob: chunk });
+    return this.#finish(hook, reply, (given) => {
+      applyReply(guarded, given);
+      return readChunk(hook === 'onRequestChunk' ? 'request' : 'response', guarded, given);
     });
   }
 
@@ -198,12 +198,10 @@ class RemotePlugin implements Remote {
     return { timeoutMs: this.#options.manifest.limits.timeoutMs, exchange };
   }
 
-  /** Asks, and finishes now or when the answer comes; tells of what went wrong either way. */
-  #ask<Result>(hook: HookName, ask: () => MaybePromise<Reply>, finish: (reply: Reply) => Result): MaybePromise<Result> {
+  /** Waits for an answer and finishes with it; tells of what went wrong. */
+  async #finish<Result>(hook: HookName, reply: Promise<Reply>, finish: (given: Reply) => Result): Promise<Result> {
     try {
-      const reply = ask();
-      if (!(reply instanceof Promise)) return finish(reply);
-      return reply.then(finish).catch((error: unknown) => this.#raise(error, hook));
+      return finish(await reply);
     } catch (error) {
       return this.#raise(error, hook);
     }
