@@ -3,16 +3,16 @@
 import type { Manifest } from '../core/manifest.ts';
 import type { Logger, Plugin } from '../core/plugin.ts';
 import { buildGrants } from './grants.ts';
-import type { GuestKeeper, Incident, KeeperOptions } from './keeper.ts';
-import { createLender, type Lender } from './lending.ts';
+import type { Incident } from './keeper.ts';
+import { createLender } from './lending.ts';
 import { openNative } from './native.ts';
 import { superviseChild } from './process/supervisor.ts';
 import { openRemote } from './remote.ts';
 
 export type { Incident } from './keeper.ts';
 
-/** Names how far a plugin is kept from the gateway. No gateway has `isolate` yet: opening it is refused (ADR 0022). */
-export type Tier = 'native' | 'isolate' | 'process';
+/** Names how far a plugin is kept from the gateway. */
+export type Tier = 'native' | 'process';
 
 /** Is what a plugin is run with. */
 export interface SandboxOptions {
@@ -56,18 +56,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     const { plugin, migrate } = await openNative({ code, manifest, lender, onIncident });
     return { tier, plugin, ...(migrate && { migrate }), close: async () => undefined };
   }
-  return openGuest({ options, lender, onIncident, keep: findKeeper(tier) });
-}
-
-async function openGuest(parts: {
-  readonly options: SandboxOptions;
-  readonly lender: Lender;
-  readonly onIncident: (incident: Incident) => void;
-  readonly keep: (options: KeeperOptions) => Promise<GuestKeeper>;
-}): Promise<Sandbox> {
-  const { options, lender, onIncident, keep } = parts;
-  const { code, manifest, tier } = options;
-  const remote = await openRemote({ code, manifest, lender, onIncident, keep });
+  const remote = await openRemote({ code, manifest, lender, onIncident, keep: superviseChild });
   return {
     tier,
     plugin: remote.plugin,
@@ -79,11 +68,6 @@ async function openGuest(parts: {
 /** Gives the tier for a package by whose signature it bears. */
 export function findTier(trust: 'platform' | 'marketplace' | 'unsigned'): Tier {
   return trust === 'platform' ? 'native' : 'process';
-}
-
-function findKeeper(tier: Tier): (options: KeeperOptions) => Promise<GuestKeeper> {
-  if (tier === 'process') return superviseChild;
-  throw new TypeError(`this gateway has no tier ${tier}`);
 }
 
 /** A chunk hook without a body to see would be a plugin that silently does nothing. */

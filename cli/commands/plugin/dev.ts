@@ -1,5 +1,7 @@
 // `sallyport plugin dev`: a local gateway with the plugin of this folder, reloaded at every save.
 // Must not do the work itself: cli/plugin does.
+
+import type { Tier } from '../../../gateway/sandbox/sandbox.ts';
 import type { Command } from '../../command.ts';
 import { awaitStop } from '../../house/signals.ts';
 import { CommandError } from '../../output.ts';
@@ -65,7 +67,7 @@ export const pluginDevCommand: Command = {
   },
 };
 
-function readTier(text: string): 'native' | 'process' {
+function readTier(text: string): Tier {
   if (text === 'native' || text === 'process') return text;
   throw new Error('expected native or process');
 }
