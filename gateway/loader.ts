@@ -93,7 +93,7 @@ async function importHandler(folder: PluginFolder): Promise<Plugin<unknown, unkn
 }
 
 /** Gives the plugin that a module exports. @throws PluginError when it exports none, or other hooks than its manifest declares. */
-export function checkHandler(manifest: Manifest, plugin: unknown): Plugin<unknown, unknown> {
+function checkHandler(manifest: Manifest, plugin: unknown): Plugin<unknown, unknown> {
   const { name, hooks } = manifest;
   if (typeof plugin !== 'object' || plugin === null) {
     throw new PluginError(`plugin ${name}: expected its module to export plugin`);

@@ -60,6 +60,7 @@ export function promoteCanary(draft: Draft, install: Install): Install {
   return putInstall(draft, { ...alone, version, sha256, granted, manifest, configSchema });
 }
 
-function noCanary({ plugin }: Install): AdminError {
+/** Says that there is none. */
+export function noCanary({ plugin }: Pick<Install, 'plugin'>): AdminError {
   return new AdminError('NOT_FOUND', `No version of ${plugin} is on trial.`);
 }

@@ -42,7 +42,7 @@ export function watchCanaries(options: CanaryWatchOptions): { close(): void } {
 }
 
 /** Judges every trial once. */
-export async function lookAtCanaries({ publisher, database, log }: CanaryWatchOptions): Promise<void> {
+async function lookAtCanaries({ publisher, database, log }: CanaryWatchOptions): Promise<void> {
   // Without a trial in what is known the database is not asked: whoever begins one here, or reads it, makes it known.
   const known = publisher.peek();
   if (known !== undefined && listTrials(known).length === 0) return;

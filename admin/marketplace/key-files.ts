@@ -16,7 +16,7 @@ import { createFile, replaceFile } from '../../gateway/sources/durable-file.ts';
 const PRIVATE_FOLDER = 0o700;
 
 /** Names the files. */
-export const KEY_FILES = {
+const KEY_FILES = {
   root: 'root.key',
   rootPublic: 'root.pub',
   rootEnvelope: 'root.json',

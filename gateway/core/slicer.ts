@@ -2,7 +2,7 @@
 // Must not be needed on the request path: nothing there is long.
 
 /** Longest slice of work between two turns of the event loop, in milliseconds: what a request may find in its way. */
-export const SLICE_MS = 2;
+const SLICE_MS = 2;
 
 /** Is long work that yields wherever it may be interrupted. Run it by `inSlices`, or by `atOnce` where nobody waits. */
 export type Steps<Result> = Generator<undefined, Result, undefined>;

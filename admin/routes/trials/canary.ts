@@ -1,12 +1,10 @@
 // The trial of another version of an install: begin it, see how it fares, promote or end it.
 // Must not decide by itself: admin/canary watches trials.
-
 import type { Answer, Call, RouteSpec } from '../../call.ts';
 import { readCanary } from '../../canary/facts.ts';
 import { judgeCanary } from '../../canary/judge.ts';
-import { endCanary, promoteCanary, startCanary } from '../../canary/trial.ts';
+import { endCanary, noCanary, promoteCanary, startCanary } from '../../canary/trial.ts';
 import { readEntity } from '../../document/read.ts';
-import { AdminError } from '../../errors.ts';
 import { findVersion } from '../../store/marketplace/versions.ts';
 import { listNodes } from '../../store/nodes.ts';
 import { findOwn, INSTALL_PATH, nameIn, writeInstall } from '../installs.ts';
@@ -59,7 +57,7 @@ async function show(call: Call): Promise<Answer> {
   const { publisher, database } = call.services;
   const [state, nodes] = await Promise.all([publisher.read(), database.run(listNodes)]);
   const { plugin, version, canary } = findOwn(call, state);
-  if (canary === undefined) throw new AdminError('NOT_FOUND', `No version of ${plugin} is on trial.`);
+  if (canary === undefined) throw noCanary({ plugin });
   const { percent, key, rule, startedAt } = canary;
   const facts = readCanary({ plugin, version, canary }, nodes, Date.now());
   const body = {

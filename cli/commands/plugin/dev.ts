@@ -1,6 +1,5 @@
 // `sallyport plugin dev`: a local gateway with the plugin of this folder, reloaded at every save.
 // Must not do the work itself: cli/plugin does.
-
 import type { Tier } from '../../../gateway/sandbox/sandbox.ts';
 import type { Command } from '../../command.ts';
 import { awaitStop } from '../../house/signals.ts';

@@ -38,7 +38,7 @@ export function collectBody(source: BodySource, maxBytes: number): Promise<Uint8
 }
 
 /** Gives the answer to a body that ended early: what the source says, or that it broke off. */
-export function toBodyError(cause: Error): GatewayError {
+function toBodyError(cause: Error): GatewayError {
   if (cause instanceof GatewayError) return cause;
   return new GatewayError('REQUEST_MALFORMED', 'the request body broke off', { cause });
 }

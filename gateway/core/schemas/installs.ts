@@ -3,7 +3,7 @@
 import { entity, type JsonSchema } from './shared.ts';
 
 /** Matches the name of a plugin of the marketplace. */
-export const MARKETPLACE_NAME_PATTERN = '^[a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}$';
+const MARKETPLACE_NAME_PATTERN = '^[a-z0-9][a-z0-9-]{0,63}/[a-z0-9][a-z0-9-]{0,63}$';
 
 /** Most characters of one secret, in clear. */
 const MAX_SECRET_LENGTH = 4_096;

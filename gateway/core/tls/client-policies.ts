@@ -20,7 +20,7 @@ export interface ClientPolicies {
 }
 
 /** Is the policy where no api wants to know. */
-export const NOBODY_ASKED: HandshakePolicy = { id: '', authorities: [] };
+const NOBODY_ASKED: HandshakePolicy = { id: '', authorities: [] };
 
 /** Most hosts whose policy is remembered; clients choose the names they ask for. */
 const MAX_REMEMBERED = 10_000;
