@@ -4,6 +4,8 @@ import type { HookName } from '../manifest.ts';
 
 /** Failures are counted over this long. */
 const WINDOW_MS = 10_000;
+/** A window that is as old, and in which most went well, is over: it would hide for as long again what begins now. */
+const STALE_MS = 2_000;
 /** Fewer failures say nothing. */
 const MIN_FAILURES = 5;
 /** Part of the exchanges that must fail. */
@@ -91,14 +93,14 @@ export class Quarantine {
       this.#setAside(nowMs);
       return true;
     }
-    if (nowMs - this.#windowFromMs > WINDOW_MS) {
+    this.#failures++;
+    const ageMs = nowMs - this.#windowFromMs;
+    if (ageMs > WINDOW_MS || (ageMs > STALE_MS && !this.#isMostlyBad(calls))) {
       this.#windowFromMs = nowMs;
       this.#callsBefore = calls - 1;
-      this.#failures = 0;
+      this.#failures = 1;
     }
-    this.#failures++;
-    if (this.#failures < MIN_FAILURES) return false;
-    if (this.#failures * this.#hooksPerExchange < MIN_PART * (calls - this.#callsBefore)) return false;
+    if (this.#failures < MIN_FAILURES || !this.#isMostlyBad(calls)) return false;
     this.#setAside(nowMs);
     return true;
   }
@@ -106,6 +108,10 @@ export class Quarantine {
   /** Gives failures and hooks run in the current window. */
   tally(calls: number): { readonly failures: number; readonly calls: number } {
     return { failures: this.#failures, calls: calls - this.#callsBefore };
+  }
+
+  #isMostlyBad(calls: number): boolean {
+    return this.#failures * this.#hooksPerExchange >= MIN_PART * (calls - this.#callsBefore);
   }
 
   #setAside(nowMs: number): void {

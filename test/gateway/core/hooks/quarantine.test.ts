@@ -26,6 +26,31 @@ describe('a quarantine', () => {
     assert.deepEqual(two, [false, false, false, false, true]);
   });
 
+  it('is not held up by a failure some time before, while all went well in between', () => {
+    const quarantine = new Quarantine(1);
+    const callsPerMs = 0.1;
+    quarantine.noteFailure({}, 0, 1);
+
+    let failures = 0;
+    let nowMs = 5_000;
+    for (let isAside = false; !isAside; nowMs += 10) {
+      isAside = quarantine.noteFailure({}, nowMs, nowMs * callsPerMs);
+      failures += 1;
+    }
+
+    assert.equal(failures, 5);
+  });
+
+  it('does not mind how seldom it is called, as long as most of it fails', () => {
+    const quarantine = new Quarantine(1);
+
+    const verdicts = [0, 2_400, 4_800, 7_200, 9_600].map((nowMs, index) =>
+      quarantine.noteFailure({}, nowMs, index + 1),
+    );
+
+    assert.deepEqual(verdicts, [false, false, false, false, true]);
+  });
+
   it('forgets failures that lie apart', () => {
     const quarantine = new Quarantine(1);
 
