@@ -1,6 +1,8 @@
 // Facts about a node that runs plugins of the marketplace: it takes them up while it serves.
 // Must not try what is not in order: node-install-attacks.test.ts does.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { PluginIndex } from '../../../../gateway/package/trust.ts';
 import { sealSecret } from '../../../../gateway/sources/secrets.ts';
 import { type Market, sampleIndex } from '../../../support/packages.ts';
@@ -12,6 +14,7 @@ import {
   storePackage,
   waitForInstall,
 } from '../../../support/stored-market.ts';
+import { until } from '../../../support/until.ts';
 import { type MarketStage, openMarketStage, SECRET_KEY } from './node-with-market.ts';
 
 /** Nobody listens there. */
@@ -51,6 +54,18 @@ describe('node with installs', function () {
     assert.equal(await stage.ask(), '1.0.0');
     // A tidy stop writes the last good copy.
     await stage.stop();
+
+    await stage.start(NO_DATABASE);
+
+    assert.equal(await stage.ask(), '1.0.0');
+  });
+
+  it('runs it after a kill -9, too, once the copy is on disk', async () => {
+    const killed = await stage.start();
+    const copy = join(killed.dataDir, 'node', 'last-good');
+    await until(() => existsSync(copy));
+    killed.kill('SIGKILL');
+    await killed.ended;
 
     await stage.start(NO_DATABASE);
 
