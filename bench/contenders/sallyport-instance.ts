@@ -1,11 +1,11 @@
 // Starts Sallyport as an operator would: `sallyport start` on an empty data directory, spoken to over the admin REST.
 // Must not reach into the product: only its command, its environment, its REST and its status port.
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Cores, pinPids, readParentPid, readTree, startProcess, stopProcess } from '../processes.ts';
+import { type Cores, killTree, pinPids, readParentPid, readTree, startProcess, stopProcess } from '../processes.ts';
 
 const COMMAND = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const FREE_PORT = '127.0.0.1:0';
@@ -43,24 +43,59 @@ export interface InstanceOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Is a running Sallyport with one worker. */
-export interface SallyportInstance {
+/** Is a running `sallyport start`. */
+export interface SallyportProcess {
   readonly urls: InstanceUrls;
-  /** Is the node: the keeper, whose child the worker is. */
-  readonly keeperPid: number;
-  readonly workerPid: number;
   /** Rejects when it ends without being asked to. */
   readonly ended: Promise<never>;
+  /** Pid of the parent of all. */
+  readonly pid: number;
+  /** Ends every process at once, as a power cut would. */
+  kill(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Is a running Sallyport whose admin service answers, with one worker unless its settings say otherwise. */
+export interface SallyportInstance extends SallyportProcess {
+  /** Is the node: the keeper, whose child the worker is. */
+  readonly keeperPid: number;
+  /** Is the first of them. */
+  readonly workerPid: number;
   /** Asks the admin service. @throws Error unless the answer is a success. */
   ask(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Pins the node to the gateway's core and all else to the other. */
   pin(cores: Cores): void;
-  close(): Promise<void>;
 }
 
 /** Starts one. @throws Error when it does not get ready. */
-export async function startSallyport({ directory, flags = [], env = {} }: InstanceOptions): Promise<SallyportInstance> {
+export async function startSallyport(options: InstanceOptions): Promise<SallyportInstance> {
+  const started = await startProcesses(options);
+  try {
+    const { urls } = started;
+    const workerPid = await readWorkerPid(urls);
+    const keeperPid = readParentPid(workerPid);
+    return {
+      ...started,
+      workerPid,
+      keeperPid,
+      ask: (method, path, body) => askAdmin(urls, method, path, body),
+      pin(cores) {
+        pinPids(readTree(started.pid), cores.load);
+        pinPids(readTree(keeperPid), cores.gateway);
+      },
+    };
+  } catch (error) {
+    await started.close();
+    throw error;
+  }
+}
+
+/** Starts one whose admin service need not answer, such as one without its database. @throws Error when it does not get ready. */
+export async function startProcesses({ directory, flags = [], env = {} }: InstanceOptions): Promise<SallyportProcess> {
   const dataDir = join(directory, 'data');
+  const portsFile = join(dataDir, 'ports.json');
+  // One that was killed leaves it behind, and with it ports of nobody.
+  rmSync(portsFile, { force: true });
   const child = startProcess([process.execPath, ...flags, COMMAND, 'start'], {
     // Unpinned at first: the processes are moved to their cores when it is known which is which.
     core: undefined,
@@ -76,18 +111,13 @@ export async function startSallyport({ directory, flags = [], env = {} }: Instan
   // Nobody has to listen.
   ended.catch(() => {});
   try {
-    const urls = await waitForUrls(child, join(dataDir, 'ports.json'));
-    const workerPid = await readWorkerPid(urls);
-    const keeperPid = readParentPid(workerPid);
     return {
-      urls,
-      workerPid,
-      keeperPid,
+      urls: await waitForUrls(child, portsFile),
       ended,
-      ask: (method, path, body) => askAdmin(urls, method, path, body),
-      pin(cores) {
-        pinPids(readTree(child.pid ?? 0), cores.load);
-        pinPids(readTree(keeperPid), cores.gateway);
+      pid: child.pid ?? 0,
+      async kill() {
+        isClosing = true;
+        await killTree(child);
       },
       async close() {
         isClosing = true;

@@ -15,13 +15,15 @@ export interface Verdict {
 
 /** Is what a case works with. */
 export interface Stage {
-  /** One worker; no api yet. */
+  /** One worker unless `env` says otherwise; no api yet. */
   readonly instance: SallyportInstance;
   readonly port: number;
   readonly options: EnduranceOptions;
   readonly cores: Cores;
-  /** Scratch directory. */
+  /** Scratch directory; the data directory of the instance is `data` in it. */
   readonly directory: string;
+  /** Are the settings that the case has prepared. */
+  readonly env: Readonly<Record<string, string>>;
   /** Closes something when the case is over, in reverse. */
   defer(close: () => Promise<unknown> | unknown): void;
   say(line: string): void;
@@ -33,6 +35,12 @@ export interface EnduranceCase {
   readonly description: string;
   /** Settings that it needs besides those of every run. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Lets the processes of the node choose their cores, as they would where nobody measures: for several workers. */
+  readonly isUnpinned?: boolean;
+  /** Says that processes of the node may end in it. */
+  readonly mayLoseProcesses?: boolean;
+  /** Makes ready what must be there before the start; gives more settings. */
+  prepare?(stage: Pick<Stage, 'directory' | 'defer'>): Promise<Readonly<Record<string, string>>>;
   /** Handles that the gateway, and the harness beside it, need each. */
   readonly handles: number;
   run(stage: Stage): Promise<readonly Verdict[]>;

@@ -7,13 +7,15 @@ import { findCores, readHandleLimit } from '../processes.ts';
 import { describeMachine, findNoise } from '../report.ts';
 import { type EnduranceCase, formatVerdict } from './case.ts';
 import { idleConnections } from './idle-connections.ts';
+import { hostilePlugins } from './marketplace/hostile-plugins.ts';
+import { pluginChanges } from './marketplace/plugin-changes.ts';
 import { readOptions, USAGE } from './options.ts';
 import { slowLoris } from './slow-loris.ts';
 import { slowReaders } from './slow-readers.ts';
 import { soak } from './soak.ts';
 import { runCase, type StageOptions } from './stage.ts';
 
-const CASES: readonly EnduranceCase[] = [slowReaders, idleConnections, slowLoris, soak];
+const CASES: readonly EnduranceCase[] = [slowReaders, idleConnections, slowLoris, soak, pluginChanges, hostilePlugins];
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);

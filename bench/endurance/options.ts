@@ -17,12 +17,14 @@ export interface EnduranceOptions {
 /** Explains the options. */
 export const USAGE = `Usage: npm run endure -- --case NAME [options]
 
-Puts a real Sallyport with one worker under what wears gateways out, and judges it by its bounds. Exit code 1 = one is not kept.
+Puts a real Sallyport under what wears gateways out, and judges it by its bounds. Exit code 1 = one is not kept.
 
   --case NAME        slow-readers      20 slow readers and 20 slow takers of large bodies: memory stays flat
                      idle-connections  10 000 connections that have done one request: memory in all
                      slow-loris        1 000 connections that send a byte a second: good traffic does not suffer, all end
                      soak              mixed traffic at 70 % of what the worker can do: nothing grows
+                     plugin-changes    a plugin is installed, tried, changed and removed under load: nothing is lost
+                     hostile-plugins   a plugin loops, floods and grows: other apis do not suffer
                      all               one after the other
   --minutes N        length of the soak (20)
   --body-mib N       size of each body of slow-readers (200)

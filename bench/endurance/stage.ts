@@ -19,19 +19,21 @@ export interface StageOptions {
 
 /** Runs a case, and closes what it has opened. */
 export async function runCase(enduranceCase: EnduranceCase, shared: StageOptions): Promise<readonly Verdict[]> {
-  const { name, env = {} } = enduranceCase;
+  const { name, env = {}, isUnpinned = false, mayLoseProcesses = false } = enduranceCase;
   const { cores, closers } = shared;
   const directory = join(shared.directory, name);
   mkdirSync(directory);
-  pinPids([process.pid], cores.load);
+  if (!isUnpinned) pinPids([process.pid], cores.load);
+  const defer: Stage['defer'] = (close) => closers.push(close);
   try {
-    const instance = await startSallyport({ directory, env });
+    const prepared = (await enduranceCase.prepare?.({ directory, defer })) ?? {};
+    const instance = await startSallyport({ directory, env: { ...env, ...prepared } });
     closers.push(() => instance.close());
-    instance.pin(cores);
+    if (!isUnpinned) instance.pin(cores);
     const port = Number(new URL(instance.urls.proxy).port);
-    const defer: Stage['defer'] = (close) => closers.push(close);
-    const stage: Stage = { ...shared, directory, instance, port, defer };
+    const stage: Stage = { ...shared, directory, env: prepared, instance, port, defer };
     const verdicts = await Promise.race([enduranceCase.run(stage), instance.ended]);
+    if (mayLoseProcesses) return verdicts;
     // One that was replaced took its connections, its memory and its leaks with it.
     const gone = [instance.keeperPid, instance.workerPid].filter((pid) => !isRunning(pid));
     return [...verdicts, judgeMost('processes of the node that ended', gone.length, 0)];
