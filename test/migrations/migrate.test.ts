@@ -28,6 +28,7 @@ describe('migrations', () => {
       '20261122T0007_create_installs',
       '20261123T0008_try_versions',
       '20261123T0009_run_shadows',
+      '20261123T0010_offer_two_tiers',
     ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));
@@ -47,6 +48,24 @@ describe('migrations', () => {
     assert.deepEqual(again, applied);
   });
 
+  it('bring installs of a tier that no gateway has into a process, and take no more of them', async () => {
+    await migrateUp(database.url);
+    let undone: readonly string[] = [];
+    while (!undone.includes('20261123T0010_offer_two_tiers')) undone = await migrateDown(database.url);
+    const insert = (plugin: string): Promise<void> =>
+      runSql(
+        database.url,
+        `INSERT INTO installs (id, plugin, version, sha256, granted, manifest, config_schema, tier, sealed_secrets)
+         VALUES (gen_random_uuid(), '${plugin}', '1.0.0', '', '{}', '{}', '{}', 'isolate', '{}')`,
+      );
+    await insert('acme/before');
+
+    await migrateUp(database.url);
+
+    assert.deepEqual(await readRows(database.url, 'SELECT tier FROM installs'), [{ tier: 'process' }]);
+    await assert.rejects(insert('acme/after'), /installs_tier_check/);
+  });
+
   it('run once when several nodes start together', async () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => migrateUp(database.url)));
 
@@ -64,13 +83,18 @@ describe('migrations', () => {
 });
 
 async function listTables(databaseUrl: string): Promise<string[]> {
+  const rows = await readRows<{ name: string }>(
+    databaseUrl,
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'knex%'",
+  );
+  return rows.map((row) => row.name);
+}
+
+async function readRows<Row extends pg.QueryResultRow>(databaseUrl: string, sql: string): Promise<readonly Row[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const { rows } = await client.query<{ name: string }>(
-      "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'knex%'",
-    );
-    return rows.map((row) => row.name);
+    return (await client.query<Row>(sql)).rows;
   } finally {
     await client.end();
   }
