@@ -122,14 +122,20 @@ function mergeTrials<Report extends { readonly plugin: string; readonly startedA
   return [...merged.values()];
 }
 
-/** Merges what workers say of installs: the one with a problem speaks for the others. */
+/** Merges what workers say of installs: the one with the worst problem speaks for the others. */
 export function mergeInstalls(reports: Iterable<readonly InstallReport[]>): readonly InstallReport[] {
   const merged = new Map<string, InstallReport>();
   for (const report of [...reports].flat()) {
     const known = merged.get(report.plugin);
-    if (known === undefined || (known.problem === null && report.problem !== null)) merged.set(report.plugin, report);
+    if (known === undefined || rateTrouble(report) > rateTrouble(known)) merged.set(report.plugin, report);
   }
   return [...merged.values()].sort((a, b) => (a.plugin < b.plugin ? -1 : 1));
+}
+
+/** What runs comes before what would take over. */
+function rateTrouble({ problem, previous }: InstallReport): number {
+  if (problem !== null) return 2;
+  return previous && previous.problem !== null ? 1 : 0;
 }
 
 function isWorthTelling({ isHealthy, inFlight }: TargetReport): boolean {

@@ -5,6 +5,7 @@ import type { LoadedPlugin } from '../../../../gateway/core/pipeline.ts';
 import type { Exchange, Plugin } from '../../../../gateway/core/plugin.ts';
 import { keepPrevious, type PreviousVersion } from '../../../../gateway/core/setup/previous.ts';
 import { splitPlugin } from '../../../../gateway/core/setup/split.ts';
+import { shadowPlugin } from '../../../../gateway/core/shadow/shadow.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
@@ -141,8 +142,7 @@ describe('the version before', () => {
     let asked = 0;
     // The first exchange waits in its request hook until the others have failed.
     const onRequest = (): Promise<void> | never => (asked++ === 0 ? held : fails());
-    const traced = (_exchange: Exchange): void => undefined;
-    await start(pair(stamp('1.1.0', { onRequest }), stamp('1.0.0', { onRequest: traced })));
+    await start(pair(stamp('1.1.0', { onRequest }), stamp('1.0.0', { onRequest: () => undefined })));
     const first = ask();
     await until(() => asked === 1);
     const others = await askTimes(6);
@@ -226,14 +226,17 @@ describe('the version before', () => {
     });
   });
 
-  it('takes over from a version that is on trial beside the installed one too, when that is set aside', async () => {
-    const stable = pair(version('1.1.0', { onRequest: fails }), stamp('1.0.0'));
-    await start(splitPlugin({ stable, canary: stamp('1.2.0'), percent: 0, key: 'request' }));
+  const besides: Readonly<Record<string, (installed: LoadedPlugin) => LoadedPlugin>> = {
+    'on trial': (stable) => splitPlugin({ stable, canary: stamp('1.2.0'), percent: 0, key: 'request' }),
+    'in the shadow': (installed) => shadowPlugin({ installed, candidate: stamp('1.2.0'), percent: 100, secrets: [] }),
+  };
+  for (const [where, join] of Object.entries(besides)) {
+    it(`takes over also while another version is ${where}`, async () => {
+      await start(join(pair(version('1.1.0', { onRequest: fails }), stamp('1.0.0'))));
 
-    const answers = await askTimes(6);
-
-    assert.equal(answers[5], '1.0.0');
-  });
+      assert.equal((await askTimes(6)).at(-1), '1.0.0');
+    });
+  }
 
   it('is given back and closed with the installed one', async () => {
     const closed: string[] = [];
@@ -271,9 +274,7 @@ describe('the version before', () => {
 
     it('gives the exchanges back when three tries of the installed version went well', async () => {
       let isBroken = true;
-      const onRequest = (): void => {
-        if (isBroken) fails();
-      };
+      const onRequest = (): void => (isBroken ? fails() : undefined);
       await start(pair(stamp('1.1.0', { onRequest }), stamp('1.0.0')));
       await askTimes(6);
       isBroken = false;

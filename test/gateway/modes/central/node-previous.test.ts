@@ -121,6 +121,17 @@ describe('node whose installed version fails', function () {
     assert.match(metrics, /sallyport_plugin_previous\{plugin="acme\/hello",binding="[^"]+"\} 1\n/);
   });
 
+  it('is rolled back with what its disk holds, whatever the database has by now', async () => {
+    await bind(install);
+    await start();
+    await query(database.url, "UPDATE plugin_packages SET bytes = '' WHERE sha256 = $1", [good.pkg.sha256]);
+
+    await publish(database.url, [write('install', installOf(good, { id: install.id }))]);
+    const report = await waitForInstall(database.url, ({ wanted }) => wanted === '1.0.0');
+
+    assert.deepEqual([report.running, report.problem, await ask()], ['1.0.0', null, '1.0.0']);
+  });
+
   it('has them run by it also after a start without the database', async () => {
     await bind(install);
     await start();

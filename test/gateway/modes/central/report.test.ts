@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { BindingReport, TargetReport } from '../../../../gateway/core/engine.ts';
 import type { IncidentSample } from '../../../../gateway/core/hooks/quarantine.ts';
-import { buildReport, mergeReports } from '../../../../gateway/modes/central/report.ts';
+import { buildReport, mergeInstalls, mergeReports } from '../../../../gateway/modes/central/report.ts';
 
 function target(port: number, isHealthy: boolean, inFlight = 0): TargetReport {
   return { upstream: 'pool', host: 'h', port, isHealthy, inFlight };
@@ -79,5 +79,28 @@ describe('the report of a node', () => {
         ['b1', 200, true],
       ],
     );
+  });
+
+  it('says that the version before has the exchanges when it has them on any worker', () => {
+    const failed = (atMs: number, isAside: boolean): BindingReport => ({
+      ...cost('mask', 'b1', 9),
+      isAside,
+      incident: { atMs, hook: 'onResponse', reason: 'no', failures: 5, calls: 5, sample: SAMPLE },
+      previous: { version: '1.0.0', isRunning: isAside, problem: null },
+    });
+
+    const told = mergeReports([buildReport([], [failed(100, true)]), buildReport([], [failed(200, false)])]).incidents;
+
+    assert.deepEqual(told[0]?.previous, { version: '1.0.0', isRunning: true, problem: null });
+  });
+
+  it('says of an install what is worst on any worker', () => {
+    const problem = { pointer: '', code: 'TEST', message: 'no' };
+    const well = { plugin: 'acme/a', wanted: '1.1.0', running: '1.1.0', problem: null };
+    const alone = { ...well, previous: { version: '1.0.0', problem } };
+    const broken = { ...well, running: null, problem };
+
+    assert.deepEqual(mergeInstalls([[well], [alone]]), [alone]);
+    assert.deepEqual(mergeInstalls([[alone], [broken], [well]]), [broken]);
   });
 });
