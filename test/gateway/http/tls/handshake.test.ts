@@ -1,58 +1,31 @@
-// TLS toward clients over real handshakes: which certificate is shown, which versions are spoken, what is resumed, what is reaped.
+// TLS toward clients over real handshakes: which versions and protocols are spoken, what is carried, what is reaped.
+// Must not test which certificate is shown: shown-certificates.test.ts does.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
-import type { Api, Certificate } from '../../../../gateway/core/model.ts';
-import { makeAuthority, makeCertificate } from '../../../support/certificates.ts';
 import { openRaw } from '../../../support/engine.ts';
-import { makeApi, makeCertificateEntity, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import {
-  openSecure,
-  type SecureGateway,
-  type SecureGatewayOptions,
-  startSecureGateway,
-} from '../../../support/secure-gateway.ts';
+import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
+import { startOrigin } from '../../../support/origin.ts';
+import { openSecure, type SecureGateway, startSecureGateway } from '../../../support/secure-gateway.ts';
 import { until } from '../../../support/until.ts';
-
-const root = makeAuthority('Root');
-
-function entityFor(name: string, hosts: readonly string[], fields: Partial<Certificate> = {}): Certificate {
-  const made = makeCertificate({ name, hosts, issuer: root, usage: 'server' });
-  return makeCertificateEntity({ name, hosts, certificate: made.chain, privateKey: made.privateKey, ...fields });
-}
+import { entityFor, openTlsStage, root, type TlsStage } from './tls-stage.ts';
 
 describe('TLS toward clients', () => {
-  let origin: Origin;
-  let api: Api;
+  let stage: TlsStage;
   let gateway: SecureGateway;
 
-  async function start(certificates: readonly Certificate[], options?: SecureGatewayOptions): Promise<void> {
-    gateway = await startSecureGateway(options);
-    await gateway.apply(putAll({ certificates, apis: [api] }));
-  }
-
-  /** Gives the common name of the certificate that is shown for a name. */
-  async function shownFor(servername: string): Promise<string> {
-    const client = await openSecure(gateway.tlsPort, { servername });
-    const { subject } = client.socket.getPeerCertificate();
-    client.close();
-    return String(subject.CN);
-  }
-
   before(async () => {
-    origin = await startOrigin();
-    api = makeApi({ name: 'api', upstream: origin.url, routes: [makeRoute({ paths: ['/'] })] });
+    stage = await openTlsStage();
   });
 
   afterEach(() => gateway.close());
-  after(() => origin.close());
+  after(() => stage.origin.close());
 
   it('carries requests, and tells the upstream that they came over https', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
     const client = await openSecure(gateway.tlsPort, {
       servername: 'a.test',
       ca: root.certificate,
@@ -70,7 +43,7 @@ describe('TLS toward clients', () => {
       ],
     );
     assert.equal(client.socket.alpnProtocol, false);
-    const lines = origin.seen.at(-1)?.rawHeaders ?? [];
+    const lines = stage.origin.seen.at(-1)?.rawHeaders ?? [];
     assert.equal(lines[lines.indexOf('X-Forwarded-Proto') + 1], 'https');
   });
 
@@ -97,40 +70,8 @@ describe('TLS toward clients', () => {
     assert.equal(hash.digest('hex'), createHash('sha256').update(body).digest('hex'));
   });
 
-  it('shows the certificate of the name: exact before wildcard, in any case, for one label', async () => {
-    await start([
-      entityFor('exact', ['www.shop.test']),
-      entityFor('wild', ['*.shop.test']),
-      entityFor('first', ['z.test']),
-      entityFor('unshown', []),
-    ]);
-    const cases = [
-      ['www.shop.test', 'exact'],
-      ['WWW.Shop.TEST', 'exact'],
-      ['www.shop.test.', 'exact'],
-      ['pay.shop.test', 'wild'],
-      ['z.test', 'first'],
-      // The first by name that has hosts.
-      ['a.b.shop.test', 'exact'],
-      ['shop.test', 'exact'],
-      ['unknown.test', 'exact'],
-      ['', 'exact'],
-    ];
-
-    for (const [name = '', expected] of cases) assert.equal(await shownFor(name), expected, name);
-  });
-
-  it('refuses the handshake when there is nothing to show', async () => {
-    await start([]);
-
-    const refused = openSecure(gateway.tlsPort, { servername: 'a.test' });
-
-    await assert.rejects(refused, { code: 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME' });
-    assert.equal(gateway.handshakes('no-certificate'), 1);
-  });
-
   it('speaks TLS 1.2 and 1.3 and nothing older, and no cipher without forward secrecy', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
     const speak = async (options: object): Promise<string | null> => {
       const client = await openSecure(gateway.tlsPort, { servername: 'a.test', ...options });
       const protocol = client.socket.getProtocol();
@@ -148,7 +89,7 @@ describe('TLS toward clients', () => {
   });
 
   it('speaks HTTP/2 with whom it agrees on that', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
     const session = connectHttp2(`https://127.0.0.1:${gateway.tlsPort}`, {
       servername: 'a.test',
       rejectUnauthorized: false,
@@ -165,12 +106,12 @@ describe('TLS toward clients', () => {
     session.destroy();
 
     assert.deepEqual([alpnProtocol, statuses], ['h2', [200, 200]]);
-    const lines = origin.seen.at(-1)?.rawHeaders ?? [];
+    const lines = stage.origin.seen.at(-1)?.rawHeaders ?? [];
     assert.equal(lines[lines.indexOf('X-Forwarded-Proto') + 1], 'https');
   });
 
   it('agrees on HTTP/1.1, and on nothing with a client that wants something else', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
 
     const client = await openSecure(gateway.tlsPort, { servername: 'a.test', ALPNProtocols: ['h3', 'http/1.1'] });
     client.close();
@@ -179,88 +120,8 @@ describe('TLS toward clients', () => {
     await assert.rejects(openSecure(gateway.tlsPort, { servername: 'a.test', ALPNProtocols: ['spdy/3'] }));
   });
 
-  it('replaces a certificate under open connections: they go on, new ones see the new', async () => {
-    const before = entityFor('before', ['a.test']);
-    await start([before]);
-    const open = await openSecure(gateway.tlsPort, { servername: 'a.test' });
-    const first = await open.ask('a.test');
-
-    const renewed = { ...entityFor('after', ['a.test']), id: before.id };
-    await gateway.apply(putAll({ certificates: [renewed] }));
-    const second = await open.ask('a.test');
-    const shown = await shownFor('a.test');
-    await gateway.apply([{ kind: 'certificate', id: before.id }]);
-    const third = await open.ask('a.test');
-    open.close();
-
-    assert.deepEqual([first.status, second.status, third.status, shown], [200, 200, 200, 'after']);
-    await assert.rejects(openSecure(gateway.tlsPort, { servername: 'a.test' }));
-  });
-
-  it('refuses a revision whose certificate does not load, and goes on with the old one', async () => {
-    await start([entityFor('a', ['a.test'])]);
-    const other = makeCertificate({ name: 'other', hosts: ['b.test'] });
-    const wrong = entityFor('b', ['b.test'], { privateKey: other.privateKey });
-    const sealed = entityFor('c', ['c.test'], { privateKey: 'v1.a.b.c' });
-
-    const prepared = await gateway.tryApply(putAll({ certificates: [wrong, sealed] }));
-
-    assert.ok(!prepared.ok);
-    assert.deepEqual(
-      prepared.problems.map(({ id, pointer }) => [id, pointer]),
-      [
-        [wrong.id, '/certificate'],
-        [sealed.id, '/privateKey'],
-      ],
-    );
-    assert.ok(!JSON.stringify(prepared.problems).includes('PRIVATE'));
-    assert.equal(await shownFor('b.test'), 'a');
-  });
-
-  it('resumes sessions until the tickets are sealed with other keys, and never over to another certificate', async () => {
-    await start([entityFor('a', ['a.test']), entityFor('b', ['b.test'])]);
-    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-      gateway.front.hosts.setTicketSecret(Buffer.alloc(48, 1));
-      const first = await openSecure(gateway.tlsPort, { servername: 'a.test', maxVersion });
-      await first.ask('a.test');
-      const session = await first.session;
-      const resume = async (servername: string): Promise<boolean> => {
-        const client = await openSecure(gateway.tlsPort, { servername, session, maxVersion });
-        const isReused = client.socket.isSessionReused();
-        assert.equal((await client.ask(servername)).status, 200);
-        client.close();
-        return isReused;
-      };
-      const again = await resume('a.test');
-      const elsewhere = await resume('b.test');
-      gateway.front.hosts.setTicketSecret(Buffer.alloc(48, 2));
-      const later = await resume('a.test');
-      first.close();
-
-      assert.deepEqual([again, elsewhere, later], [true, false, false], maxVersion);
-    }
-  });
-
-  it('resumes at another process that has the same secret', async () => {
-    const certificates = [entityFor('a', ['a.test'])];
-    await start(certificates);
-    const other = await startSecureGateway();
-    await other.apply(putAll({ certificates, apis: [api] }));
-    for (const { front } of [gateway, other]) front.hosts.setTicketSecret(Buffer.alloc(48, 7));
-    const first = await openSecure(gateway.tlsPort, { servername: 'a.test' });
-    await first.ask('a.test');
-
-    const second = await openSecure(other.tlsPort, { servername: 'a.test', session: await first.session });
-    const isReused = second.socket.isSessionReused();
-    first.close();
-    second.close();
-    await other.close();
-
-    assert.ok(isReused);
-  });
-
   it('tells a client that speaks in clear', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
     const client = await openRaw(gateway.tlsPort);
 
     client.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n');
@@ -271,7 +132,7 @@ describe('TLS toward clients', () => {
   });
 
   it('answers what is no ClientHello with an alert', async () => {
-    await start([entityFor('a', ['a.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test'])]);
     const client = await openRaw(gateway.tlsPort);
 
     client.write('\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00');
@@ -281,7 +142,7 @@ describe('TLS toward clients', () => {
   });
 
   it('reaps handshakes that do not come to an end', async () => {
-    await start([entityFor('a', ['a.test'])], { handshakeTimeoutMs: 300 });
+    gateway = await stage.start([entityFor('a', ['a.test'])], { handshakeTimeoutMs: 300 });
     const silent = await openRaw(gateway.tlsPort);
     const half = await openRaw(gateway.tlsPort);
     half.write('\x16\x03\x01\x02\x00\x01');
@@ -292,7 +153,7 @@ describe('TLS toward clients', () => {
   });
 
   it('drops the oldest of too many handshakes, and counts who leaves', async () => {
-    await start([entityFor('a', ['a.test'])], { maxHandshakes: 2 });
+    gateway = await stage.start([entityFor('a', ['a.test'])], { maxHandshakes: 2 });
     const [first, second] = [await openRaw(gateway.tlsPort), await openRaw(gateway.tlsPort)];
 
     const client = await openSecure(gateway.tlsPort, { servername: 'a.test' });
@@ -305,7 +166,7 @@ describe('TLS toward clients', () => {
   });
 
   it('reads a ClientHello that comes byte by byte', async () => {
-    await start([entityFor('a', ['a.test']), entityFor('b', ['b.test'])]);
+    gateway = await stage.start([entityFor('a', ['a.test']), entityFor('b', ['b.test'])]);
     // A client behind a wire that passes one byte at a time.
     const wire = createServer((near) => {
       const far = connect(gateway.tlsPort, '127.0.0.1');
