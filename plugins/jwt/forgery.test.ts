@@ -119,7 +119,8 @@ describe('a token', () => {
       { kid: 'k'.repeat(513) },
     ];
     for (const more of evil) {
-      it(`refuses ${JSON.stringify(more).slice(0, 60)} and fetches nothing`, async () => {
+      // Cut before what is random of a key.
+      it(`refuses ${JSON.stringify(more).slice(0, 24)} and fetches nothing`, async () => {
         const host = fakeHost();
 
         const { status } = await send(issue(claims, SECRET, 'HS256', more), {}, host);
