@@ -19,6 +19,17 @@ const secrets = (description: string, maxLength: number): JsonSchema => ({
 });
 const fact = (type: string, description: string): JsonSchema => ({ type, readOnly: true, description });
 
+/** Describes what runs beside the installed version; `percent` says what the part of the exchanges is for. */
+const besideInstalled = (percent: string): JsonSchema => ({
+  version: {
+    type: 'string',
+    pattern: '^\\d+\\.\\d+\\.\\d+$',
+    description: 'Another version than the installed one.',
+  },
+  granted: { type: 'object', description: 'Permissions as in a manifest; those of the install when absent.' },
+  percent: { type: 'number', minimum: 0, maximum: 100, default: 5, description: percent },
+});
+
 /** Describes a trial: which other version gets which part of the exchanges, and when it is lost or won. */
 export const CANARY_SCHEMA: JsonSchema = {
   title: 'CanaryInput',
@@ -26,19 +37,7 @@ export const CANARY_SCHEMA: JsonSchema = {
   additionalProperties: false,
   required: ['version'],
   properties: {
-    version: {
-      type: 'string',
-      pattern: '^\\d+\\.\\d+\\.\\d+$',
-      description: 'Another version than the installed one.',
-    },
-    granted: { type: 'object', description: 'Permissions as in a manifest; those of the install when absent.' },
-    percent: {
-      type: 'number',
-      minimum: 0,
-      maximum: 100,
-      default: 5,
-      description: 'Part of the exchanges that it gets.',
-    },
+    ...besideInstalled('Part of the exchanges that it gets.'),
     key: {
       enum: ['consumer', 'ip', 'request'],
       default: 'consumer',
@@ -81,19 +80,7 @@ export const SHADOW_SCHEMA: JsonSchema = {
   additionalProperties: false,
   required: ['version'],
   properties: {
-    version: {
-      type: 'string',
-      pattern: '^\\d+\\.\\d+\\.\\d+$',
-      description: 'Another version than the installed one.',
-    },
-    granted: { type: 'object', description: 'Permissions as in a manifest; those of the install when absent.' },
-    percent: {
-      type: 'number',
-      minimum: 0,
-      maximum: 100,
-      default: 5,
-      description: 'Part of the exchanges on a copy of which it runs.',
-    },
+    ...besideInstalled('Part of the exchanges on a copy of which it runs.'),
   },
 };
 
