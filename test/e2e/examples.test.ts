@@ -184,6 +184,8 @@ describe('examples/plugins in the product', function () {
   });
 
   it('hostile harms no request, is set aside, and a good version takes its place', async () => {
+    // On a machine that runs other tests beside, honest code misses 50 ms as well.
+    await edit('hostile/manifest.json', (text) => text.replace('"timeoutMs": 50', '"timeoutMs": 500'));
     await putToWork('hostile', { api: 'harmed', config: {} });
     const ask = (misbehaviour: string): Promise<Answer> =>
       send('/harmed', { headers: { 'x-misbehave': misbehaviour, authorization: 'Bearer of-the-client' } });
