@@ -5,18 +5,18 @@ import type { Api } from '../../gateway/core/model.ts';
 import { writeIds, writeRows } from './rows.ts';
 
 const UPSERT_APIS = `
-  INSERT INTO apis (id, name, upstream_url, upstream_id, enabled, preserve_host, timeouts, retries, client_certificate, tags,
-    created_at, updated_at)
-  SELECT r.id, r.name, r.upstream_url, u.id, r.enabled, r.preserve_host, r.timeouts, r.retries, r.client_certificate, r.tags,
-    r.created_at, r.updated_at
+  INSERT INTO apis (id, name, upstream_url, upstream_id, enabled, preserve_host, timeouts, retries, client_certificate,
+    record_per_second, tags, created_at, updated_at)
+  SELECT r.id, r.name, r.upstream_url, u.id, r.enabled, r.preserve_host, r.timeouts, r.retries, r.client_certificate,
+    r.record_per_second, r.tags, r.created_at, r.updated_at
   FROM jsonb_to_recordset(?::jsonb) AS r (id uuid, name text, upstream_url text, upstream_name text, enabled boolean,
-    preserve_host boolean, timeouts jsonb, retries jsonb, client_certificate jsonb, tags text[], created_at timestamptz,
-    updated_at timestamptz)
+    preserve_host boolean, timeouts jsonb, retries jsonb, client_certificate jsonb, record_per_second integer,
+    tags text[], created_at timestamptz, updated_at timestamptz)
   LEFT JOIN upstreams u ON u.name = r.upstream_name
   ON CONFLICT (id) DO UPDATE SET name = excluded.name, upstream_url = excluded.upstream_url,
     upstream_id = excluded.upstream_id, enabled = excluded.enabled, preserve_host = excluded.preserve_host,
     timeouts = excluded.timeouts, retries = excluded.retries, client_certificate = excluded.client_certificate,
-    tags = excluded.tags, updated_at = excluded.updated_at`;
+    record_per_second = excluded.record_per_second, tags = excluded.tags, updated_at = excluded.updated_at`;
 
 const DELETE_LOST_ROUTES = `
   DELETE FROM routes USING jsonb_to_recordset(?::jsonb) AS r (id uuid, route_ids uuid[])
@@ -64,6 +64,7 @@ function toRow(api: Api): unknown {
     timeouts: api.timeouts,
     retries: api.retries,
     client_certificate: api.clientCertificate ?? null,
+    record_per_second: api.recordPerSecond ?? null,
     tags: api.tags,
     created_at: api.createdAt,
     updated_at: api.updatedAt,

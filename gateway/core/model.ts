@@ -73,6 +73,8 @@ export interface Api {
   readonly retries: Retries;
   /** Absent = off. */
   readonly clientCertificate?: ClientCertificatePolicy;
+  /** Requests that each worker keeps in a second, redacted, to run them again. Absent = none. */
+  readonly recordPerSecond?: number;
   readonly tags: readonly string[];
   readonly createdAt: string;
   readonly updatedAt: string;

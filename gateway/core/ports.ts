@@ -6,8 +6,10 @@ import type {
   ClientCertificate,
   Clock,
   CredentialFinder,
+  Exchange,
   FetchOptions,
   FetchResult,
+  HeaderFields,
   Limits,
   Logger,
   Metrics,
@@ -215,6 +217,20 @@ export interface UpstreamClient {
   close(): Promise<void>;
 }
 
+/** Is one request that is being recorded. */
+export interface Recording {
+  /** Takes what the upstream answered, before a plugin sees it. */
+  takeAnswer(status: number, headers: HeaderFields): void;
+  /** Keeps the request as it came, with who called. */
+  end(): void;
+}
+
+/** Records some requests of the apis that ask for it. */
+export interface Recorder {
+  /** Begins with a request that no plugin has seen yet; undefined = this one is not recorded. */
+  begin(exchange: Exchange, perSecond: number): Recording | undefined;
+}
+
 /** Is everything the core needs from the mode that runs it. */
 export interface Ports {
   readonly clock: Clock;
@@ -226,6 +242,8 @@ export interface Ports {
   /** Random request ids: 32 lower-case hex digits or any unique token. */
   nextId(): string;
   fetch(url: string, options?: FetchOptions): Promise<FetchResult>;
+  /** Absent = nothing is recorded. */
+  readonly recorder?: Recorder;
   /** Registers a callback for SIGHUP; gives the function that takes it back. */
   onReopen(callback: () => void): () => void;
 }

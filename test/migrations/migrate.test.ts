@@ -29,6 +29,7 @@ describe('migrations', () => {
       '20261123T0008_try_versions',
       '20261123T0009_run_shadows',
       '20261123T0010_offer_two_tiers',
+      '20261123T0011_record_requests',
     ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));

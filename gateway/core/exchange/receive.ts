@@ -5,7 +5,7 @@ import type { EngineContext, Lease } from '../engine.ts';
 import { GatewayError } from '../errors.ts';
 import type { Chain } from '../pipeline.ts';
 import type { ClientCertificate, Exchange } from '../plugin.ts';
-import type { IncomingRequest, OutgoingResponse } from '../ports.ts';
+import type { IncomingRequest, OutgoingResponse, Recording } from '../ports.ts';
 import type { MatchRequest } from '../routing/match.ts';
 import { readRequestTarget } from '../routing/path.ts';
 import { findRoute, type RouteEntry } from '../routing/router.ts';
@@ -35,6 +35,8 @@ export interface RunStart {
   readonly entry: RouteEntry | undefined;
   /** Ends the request with this answer, unless a hook up to stage protect answers (a CORS preflight, say). */
   readonly refusal: GatewayError | undefined;
+  /** Undefined for all but a few requests of apis that are recorded. */
+  readonly recording: Recording | undefined;
 }
 
 interface Received {
@@ -63,7 +65,9 @@ export function openRun(context: EngineContext, incoming: IncomingRequest, outgo
   if (refusal?.code === 'MISDIRECTED_REQUEST') outgoing.closeAfter();
   const client = readClient(incoming, received.head, context.isTrusted);
   const exchange = buildExchange({ context, incoming, received, entry, client, refusal });
-  return new Run({ context, lease, incoming, outgoing, exchange, chain, client, beganMs, entry, refusal });
+  const perSecond = entry?.api.recordPerSecond;
+  const recording = perSecond === undefined ? undefined : ports.recorder?.begin(exchange, perSecond);
+  return new Run({ context, lease, incoming, outgoing, exchange, chain, client, beganMs, entry, refusal, recording });
 }
 
 function receive(incoming: IncomingRequest): Received {

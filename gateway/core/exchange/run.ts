@@ -135,6 +135,7 @@ export class Run implements ForwardHandler, Walk {
     this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
     const { response, length } = readResponse(status, rawHeaders, protocol);
     this.exchange.response = response;
+    this.#start.recording?.takeAnswer(status, response.headers);
     return length;
   }
 
@@ -287,6 +288,7 @@ export class Run implements ForwardHandler, Walk {
     if (incoming.body) tally.requestBytes = incoming.body.bytesRead;
     tally.totalMs = context.ports.clock.monotonicMs() - beganMs;
     runLogSteps(this, this.#chain.log);
+    this.#start.recording?.end();
     context.count(this.exchange.response?.status ?? 0);
     lease.release();
   }

@@ -96,6 +96,12 @@ export const API_SCHEMA: JsonSchema = entity('Api', ['name', 'upstream'], {
   timeouts,
   retries,
   clientCertificate: clientCertificatePolicy,
+  recordPerSecond: {
+    type: 'integer',
+    minimum: 1,
+    maximum: 10,
+    description: 'Requests that each worker keeps in a second for replays, without secrets and bodies. Absent = none.',
+  },
 });
 
 const healthChecks: JsonSchema = {

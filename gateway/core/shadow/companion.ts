@@ -7,7 +7,7 @@ import type { HookName } from '../manifest.ts';
 import type { Host } from '../plugin.ts';
 import { runCounted, type Side, type Tally, Trusted } from '../setup/trial.ts';
 import { addExchange, type Comparison } from './comparison.ts';
-import { copyExchange, type Ending, ExchangeCopy, readEffects } from './copy.ts';
+import { copyExchange, type Ending, ExchangeCopy, isCutOff, readEffects } from './copy.ts';
 import { type Difference, diffEffects, type Effects } from './effects.ts';
 import { listSecrets, redactDifferences, redactPath, WITHHELD } from './redact.ts';
 
@@ -200,7 +200,7 @@ export class Companion {
       if (error instanceof GatewayError) {
         tally.refusals++;
         this.#noteSuccess();
-      } else if (this.#isCounted) this.#noteFailure('errors');
+      } else if (this.#isCounted) this.#noteFailure(isCutOff(error) ? 'timeouts' : 'errors');
       return { error };
     } finally {
       tally.totalMs += performance.now() - startedAt;

@@ -63,11 +63,16 @@ function readEnding(
   { answer }: ExchangeState,
   { error, hasExpired }: Ending,
 ): { readonly outcome: Outcome; readonly code: string | undefined; readonly status: number | undefined } {
-  if (hasExpired) return { outcome: 'timed out', code: undefined, status: undefined };
+  if (hasExpired || isCutOff(error)) return { outcome: 'timed out', code: undefined, status: undefined };
   if (error instanceof GatewayError) return { outcome: 'refused', code: error.code, status: error.status };
   if (error === undefined) return { outcome: answer ? 'answered' : 'went on', code: undefined, status: undefined };
   const reason = error instanceof Error ? error.message : String(error);
   return { outcome: 'failed', code: reason.slice(0, MAX_REASON_LENGTH), status: undefined };
+}
+
+/** Says whether a hook failed because its sandbox cut it off. Told by its name: the core knows no sandbox. */
+export function isCutOff(error: unknown): boolean {
+  return error instanceof Error && error.name === 'GuestTimeout';
 }
 
 /** Marks a body; none stays none. */

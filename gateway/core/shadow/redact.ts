@@ -49,6 +49,7 @@ const MAX_SECRET_LENGTH = 8_192;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Longer parts of a path are tokens, not words. */
 const MAX_SEGMENT_LENGTH = 32;
+const MIN_TOKEN_LENGTH = 16;
 
 /** Gives header lines of which every value that may be a secret is withheld. */
 export function redactLines(lines: EffectLines): EffectLines {
@@ -69,11 +70,16 @@ export function redactQuery(query: string): string {
 
 /** Gives a path without what is too long for a word: reset links and the like carry tokens there. */
 export function redactPath(path: string): string {
-  const isShown = (part: string): boolean => part.length <= MAX_SEGMENT_LENGTH || UUID.test(part);
+  const isShown = (part: string): boolean => (part.length <= MAX_SEGMENT_LENGTH && !isToken(part)) || UUID.test(part);
   return path
     .split('/')
     .map((part) => (isShown(part) ? part : WITHHELD))
     .join('/');
+}
+
+/** Letters and digits in a row are a word, an id or a token; from some length on a token. */
+function isToken(part: string): boolean {
+  return part.length >= MIN_TOKEN_LENGTH && /\d/.test(part) && /[a-z]/i.test(part);
 }
 
 /** Lists the values of lines that are not shown: what else must not show them. */

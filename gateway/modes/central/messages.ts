@@ -37,10 +37,11 @@ export type ToKeeper =
 /** Names what a worker could not do: start, or listen in clear or over TLS. */
 export type FailedStep = 'start' | 'proxy' | 'proxyTls';
 
-/** Belongs to a part of the node that speaks a language of its own: limits, or the credentials directory. */
+/** Belongs to a part of the node that speaks a language of its own: limits, the credentials directory, recorded requests. */
 export type PartsMessage =
   | { readonly channel: 'limits'; readonly body: unknown }
-  | { readonly channel: 'directory'; readonly body: unknown };
+  | { readonly channel: 'directory'; readonly body: unknown }
+  | { readonly channel: 'recorded'; readonly body: unknown };
 
 /** Is a piece of an update; the worker prepares when the last has come. */
 export interface UpdatePart {

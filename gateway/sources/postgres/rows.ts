@@ -30,6 +30,7 @@ export interface ApiRow extends EntityRow {
   readonly timeouts: Api['timeouts'];
   readonly retries: Api['retries'];
   readonly client_certificate: NonNullable<Api['clientCertificate']> | null;
+  readonly record_per_second: number | null;
   readonly routes: readonly RouteRow[];
 }
 
@@ -121,6 +122,7 @@ export function toApi(row: ApiRow): Api {
     timeouts: row.timeouts,
     retries: row.retries,
     ...(row.client_certificate === null ? {} : { clientCertificate: row.client_certificate }),
+    ...(row.record_per_second === null ? {} : { recordPerSecond: row.record_per_second }),
     ...toCommon(row),
   };
 }

@@ -3,10 +3,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Update } from '../../core/model.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
+import type { RecordedRequest } from '../../core/shadow/recorded.ts';
 import { COMPILED_KINDS, type RunSql, readChangesSinceWith, readDocumentWith } from './document.ts';
 import { findCredential, type IdentitySink, readIdentities, type StoredIdentity } from './identities.ts';
 import { type NodeRow, removeNode, writeNode } from './nodes.ts';
 import { type FetchedPackage, type PackageName, readPackage, readTrust } from './packages.ts';
+import { writeRecorded } from './recorded.ts';
 import { openSession, type Session } from './session.ts';
 
 /** Says where to read and whom to tell. */
@@ -40,6 +42,8 @@ export interface PostgresSource {
   reportNode(row: NodeRow): Promise<void>;
   /** Takes this node's row away, because it ends. */
   removeNode(id: string): Promise<void>;
+  /** Writes requests that were recorded. */
+  recordRequests(requests: readonly RecordedRequest[]): Promise<void>;
   /** Finds a credential with its consumer, as stored. */
   findCredential(type: string, lookup: string): Promise<StoredIdentity | undefined>;
   /** Reads all consumers and credentials of one revision. Gives false when the sink does not want them. */
@@ -108,6 +112,10 @@ class Source implements PostgresSource {
 
   async removeNode(id: string): Promise<void> {
     await removeNode(this.#useCalls(), id);
+  }
+
+  async recordRequests(requests: readonly RecordedRequest[]): Promise<void> {
+    await writeRecorded(this.#useCalls(), requests);
   }
 
   async findCredential(type: string, lookup: string): Promise<StoredIdentity | undefined> {

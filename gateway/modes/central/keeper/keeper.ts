@@ -235,6 +235,7 @@ class NodeKeeper implements Keeper {
         break;
       case 'limits':
       case 'directory':
+      case 'recorded':
         this.#parts.hear(member.worker.id, message);
     }
   }

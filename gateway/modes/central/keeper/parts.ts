@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { DocumentState } from '../../../core/config.ts';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import type { RecordedRequest } from '../../../core/shadow/recorded.ts';
 import { createLimitsKeeper } from '../../../limits/lease-keeper.ts';
 import type { LimitsWorkerMessage } from '../../../limits/messages.ts';
 import { createRedisStore } from '../../../limits/shared.ts';
@@ -13,6 +14,7 @@ import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
 import { createFeeder } from '../../../sources/packages/feeder.ts';
 import { openPackageFolder } from '../../../sources/packages/folder.ts';
 import type { PostgresSource } from '../../../sources/postgres/source.ts';
+import { createRecordings } from '../../../sources/recordings.ts';
 import { openKeys } from '../../../sources/sealed-keys.ts';
 import { openSecret } from '../../../sources/secrets.ts';
 import type { PartsMessage } from '../messages.ts';
@@ -87,6 +89,11 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     log,
     onChanged: options.onPackages,
   });
+  const recordings = createRecordings({
+    isConnected: () => source?.isConnected === true,
+    write: async (requests) => useSource().recordRequests(requests),
+    log,
+  });
   // Updates stay in their order, each behind the packages that it pins.
   let isFed: Promise<void> = Promise.resolve();
   const lastGood = createLastGood({ path: join(settings.dataDir, 'last-good'), log });
@@ -120,7 +127,8 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     openKeys: (update) => openKeys(update, (sealed) => openSecret(options.secretKey, sealed)),
     hear(workerId, message) {
       // Our own workers speak; what they send is what the messages.ts of each part says.
-      if (message.channel === 'limits') limits.onMessage(workerId, message.body as LimitsWorkerMessage);
+      if (message.channel === 'recorded') recordings.take(message.body as readonly RecordedRequest[]);
+      else if (message.channel === 'limits') limits.onMessage(workerId, message.body as LimitsWorkerMessage);
       else directory.onMessage(workerId, message.body as DirectoryQuestion);
     },
     workerGone(workerId) {

@@ -11,6 +11,7 @@ import { createFetcher } from '../../../ops/fetch.ts';
 import { createIdSource } from '../../../ops/ids.ts';
 import { createLog, type Log } from '../../../ops/log.ts';
 import { createMetrics, type MetricsRegistry } from '../../../ops/metrics.ts';
+import { createRecorder } from '../../../ops/recorder.ts';
 import { createDirectoryClient } from '../../../sources/directory/client.ts';
 import type { DirectoryMessage } from '../../../sources/directory/messages.ts';
 import type { PartsMessage } from '../messages.ts';
@@ -43,6 +44,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     send: (body) => send({ channel: 'limits', body }),
   });
   const consumers = createDirectoryClient({ clock, send: (body) => send({ channel: 'directory', body }) });
+  const recorder = createRecorder(clock, (body) => send({ channel: 'recorded', body }));
   const reopenCallbacks = new Set<() => void>();
 
   return {
@@ -52,6 +54,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     limits,
     consumers,
     upstream,
+    recorder,
     nextId: createIdSource(),
     fetch: fetcher.fetch,
     onReopen(callback) {
@@ -69,6 +72,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     async close() {
       limits.close();
       consumers.close();
+      recorder.close();
       await Promise.all([upstream.close(), fetcher.close()]);
     },
   };
