@@ -11,6 +11,7 @@ import { watchCanaries } from './canary/watch.ts';
 import { type Marketplace, openMarketplace } from './marketplace/marketplace.ts';
 import { createAuthenticate } from './middleware/auth.ts';
 import { createPublisher } from './publish.ts';
+import { keepRecordingsYoung } from './replay/keep-young.ts';
 import { openDatabase } from './store/database.ts';
 import { createNodeListener } from './store/listener.ts';
 import { syncPlugins } from './store/plugins.ts';
@@ -62,8 +63,10 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const listener = createNodeListener(databaseUrl, log);
   let marketplace: Marketplace | undefined;
   let canaries: ReturnType<typeof watchCanaries> | undefined;
+  let recordings: ReturnType<typeof keepRecordingsYoung> | undefined;
   const closeStores = async (): Promise<void> => {
     canaries?.close();
+    recordings?.close();
     marketplace?.close();
     await Promise.all([listener.close(), database.close()]);
   };
@@ -77,6 +80,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     const publisher = createPublisher({ database, plugins, log });
     const nodes = createNodeWatch(database, listener);
     canaries = watchCanaries({ publisher, database, log });
+    recordings = keepRecordingsYoung(database, log);
     const services: Services = { database, publisher, nodes, plugins, marketplace, secretKey, log, version };
     const server = await listen(services, options);
     const { address, port, family } = server.address() as AddressInfo;

@@ -124,7 +124,7 @@ describe('architecture', () => {
       /^gateway\/core\/(model|errors|manifest|config|check|schemas|validate|explain|plugin|slicer|json)\.ts$/,
       /^gateway\/core\/(document|routing|tls)\//,
       /^gateway\/core\/setup\/side-report\.ts$/,
-      /^gateway\/core\/shadow\/(comparison|report)\.ts$/,
+      /^gateway\/core\/shadow\/(comparison|recorded|report)\.ts$/,
       /^gateway\/package\//,
       /^gateway\/sources\/(postgres\/|secrets\.ts|durable-file\.ts)/,
       /^gateway\/sandbox\/sandbox\.ts$/,

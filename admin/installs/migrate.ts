@@ -2,26 +2,18 @@
 // Must not run code in this process: a child does, which may touch nothing.
 import type { DocumentState } from '../../gateway/core/config.ts';
 import type { ConfigStep, Install } from '../../gateway/core/model.ts';
-import { CONTRACT_VERSION, type Logger } from '../../gateway/core/plugin.ts';
-import { PackageError } from '../../gateway/package/errors.ts';
-import type { PluginPackage } from '../../gateway/package/package.ts';
-import { openIndex, openRoot, verifyPackage } from '../../gateway/package/trust.ts';
+import type { Logger } from '../../gateway/core/plugin.ts';
 import { openSandbox, type Sandbox } from '../../gateway/sandbox/sandbox.ts';
 import type { MigratedConfigs } from '../document/installs.ts';
 import { isRecord } from '../document/read.ts';
 import { AdminError, invalid, invalidField } from '../errors.ts';
-import type { Marketplace } from '../marketplace/marketplace.ts';
-import type { Database } from '../store/database.ts';
-import { findIndex, findRoot } from '../store/marketplace/signed.ts';
-import { findPackage, findVersion } from '../store/marketplace/versions.ts';
+import { type PackageServices, readPackage } from './package.ts';
 
 /** Longest that all configurations of one upgrade may take. */
 const MIGRATION_TIMEOUT_MS = 20_000;
 
 /** Is what a migration needs. */
-export interface MigrationServices {
-  readonly database: Database;
-  readonly marketplace: Pick<Marketplace, 'authority' | 'nowMs'>;
+export interface MigrationServices extends PackageServices {
   readonly log: Logger;
 }
 
@@ -80,38 +72,6 @@ async function migrateAll(
     steps.set(id, { before: config, after });
   }
   return steps;
-}
-
-/** Reads what a version brings. Its code is about to run: it is verified as nodes verify it. @throws CONFIG_INVALID */
-async function readPackage(
-  { database, marketplace }: MigrationServices,
-  plugin: string,
-  version: string,
-): Promise<PluginPackage | undefined> {
-  const found = await database.run(async (knex) => {
-    const offered = await findVersion(knex, plugin, version);
-    if (offered?.state !== 'approved' && offered?.state !== 'deprecated') return undefined;
-    const [bytes, root, index] = [await findPackage(knex, offered.sha256), await findRoot(knex), await findIndex(knex)];
-    return bytes && root && index && { offered, bytes, root, index };
-  });
-  if (found === undefined) return undefined;
-  const { offered, bytes, root, index } = found;
-  try {
-    const trusted = openRoot(root.envelope, marketplace.authority.rootKeys);
-    const verdict = verifyPackage({
-      bytes,
-      envelope: offered.envelope,
-      index: openIndex(index.envelope, trusted, { minVersion: 0, nowMs: marketplace.nowMs() }).index,
-      policy: { require: ['publisher', 'marketplace'] },
-      pinned: { id: plugin, version, sha256: offered.sha256, granted: offered.manifest.permissions },
-      contractVersion: CONTRACT_VERSION,
-    });
-    if (verdict.ok) return verdict.package;
-    throw new PackageError(verdict.code, verdict.message);
-  } catch (error) {
-    if (!(error instanceof PackageError)) throw error;
-    throw invalidField('/version', `its package is not to be trusted: ${error.message}`);
-  }
 }
 
 async function withinTime<Result>(work: Promise<Result>): Promise<Result> {

@@ -157,6 +157,39 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
     skipped: { ...count, description: 'Exchanges that cannot be compared, such as for a body that nobody had read.' },
     withdrawn: { ...count, description: 'Bindings on which the candidate was set aside, or could not be set up.' },
   }),
+  Replay: object({
+    plugin: text,
+    version: text,
+    api: text,
+    binding: { type: ['string', 'null'], description: 'Whose configuration was taken.' },
+    ...comparison,
+    notRun: { ...count, description: 'Requests for which the time did not suffice.' },
+    candidate: side,
+    installed: {
+      anyOf: [{ type: 'null' }, side],
+      description: 'Null = none is installed: compared with no plugin at all.',
+    },
+    incidents: { ...listOf(text), description: 'What the sandbox had to stop or refuse in the candidate.' },
+  }),
+  RecordedRequest: object(
+    {
+      atMs: { type: 'number' },
+      api: object({ id: text, name: text }),
+      route: object({ id: text, name: text }),
+      httpVersion: text,
+      scheme: text,
+      method: text,
+      host: text,
+      path: text,
+      query: { ...text, description: 'Names alone; values are withheld, as in headers that may hold a secret.' },
+      headers: listOf(listOf(text)),
+      hasBody: flag,
+    },
+    {
+      consumer: object({ username: text, groups: listOf(text) }),
+      answer: object({ status: count, headers: listOf(listOf(text)) }),
+    },
+  ),
   UpstreamHealth: object({
     data: listOf(
       object({

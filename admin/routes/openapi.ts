@@ -10,6 +10,7 @@ import {
   INSTALL_SCHEMA,
   type JsonSchema,
   MANIFEST_SCHEMA,
+  REPLAY_SCHEMA,
   ROUTE_SCHEMA,
   SHADOW_SCHEMA,
   TOKEN_SCHEMA,
@@ -79,6 +80,7 @@ const ENTITIES: Readonly<Record<string, JsonSchema>> = {
   Install: INSTALL_SCHEMA,
   CanaryInput: CANARY_SCHEMA,
   ShadowInput: SHADOW_SCHEMA,
+  ReplayInput: REPLAY_SCHEMA,
   Binding: BINDING_SCHEMA,
 };
 
@@ -87,7 +89,16 @@ const LISTED: Readonly<Record<string, string>> = { TokenShown: 'Token', AuditEve
 
 /** Lists what OpenAPI calls component schemas. */
 function buildSchemas(): Readonly<Record<string, JsonSchema>> {
-  const answered = ['TokenShown', 'Plugin', 'Revision', 'Node', 'AuditEvent', 'Publisher', 'MarketplacePlugin'];
+  const answered = [
+    'TokenShown',
+    'Plugin',
+    'Revision',
+    'Node',
+    'AuditEvent',
+    'Publisher',
+    'MarketplacePlugin',
+    'RecordedRequest',
+  ];
   const listed = [...Object.keys(ENTITIES), ...answered];
   const lists = listed.map((name) => [
     `${LISTED[name] ?? name}List`,

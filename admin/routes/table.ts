@@ -14,6 +14,7 @@ import { OPERATION_ROUTES } from './operations.ts';
 import { REVISION_ROUTES } from './revisions.ts';
 import { TOKEN_ROUTES } from './tokens.ts';
 import { CANARY_ROUTES } from './trials/canary.ts';
+import { REPLAY_ROUTES } from './trials/replay.ts';
 import { SHADOW_ROUTES } from './trials/shadow.ts';
 
 /** Lists every route of the admin service, with the role it needs. */
@@ -36,6 +37,7 @@ export const ROUTES: readonly RouteSpec[] = [
   ...INSTALL_ROUTES,
   ...CANARY_ROUTES,
   ...SHADOW_ROUTES,
+  ...REPLAY_ROUTES,
   ...OPERATION_ROUTES,
   ...REVISION_ROUTES,
   ...CONFIG_ROUTES,

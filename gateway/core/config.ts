@@ -27,6 +27,7 @@ import {
   INSTALL_SCHEMA,
   type JsonSchema,
   MANIFEST_SCHEMA,
+  REPLAY_SCHEMA,
   ROUTE_SCHEMA,
   SHADOW_SCHEMA,
   TOKEN_SCHEMA,
@@ -122,6 +123,7 @@ export type InputKind =
   | 'install'
   | 'canary'
   | 'shadow'
+  | 'replay'
   | 'binding'
   | 'token'
   | `credential:${string}`;
@@ -144,6 +146,7 @@ const INPUT_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
   install: INSTALL_SCHEMA,
   canary: CANARY_SCHEMA,
   shadow: SHADOW_SCHEMA,
+  replay: REPLAY_SCHEMA,
   binding: BINDING_SCHEMA,
   token: TOKEN_SCHEMA,
 };

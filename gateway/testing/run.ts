@@ -23,6 +23,9 @@ export interface PluginOptions<Config> {
   readonly host?: TestHost;
   /** What matters of manifest.json; default stage transform, fails closed, 1 s per hook. */
   readonly manifest?: Partial<Manifest>;
+  /** Names the api and the route of its exchanges; default `FAKE_API` and `FAKE_ROUTE`. */
+  readonly api?: Exchange['api'];
+  readonly route?: Exchange['route'];
 }
 
 /** Describes one exchange. */
@@ -67,7 +70,7 @@ export async function startPlugin<Config, State>(
     configSchema: {},
     plugin: watch(plugin, host, thrown),
   };
-  const api = buildApi();
+  const api = buildApi(options);
   const binding: Binding = {
     ...BINDING,
     id: host.binding.id,
@@ -213,12 +216,12 @@ const BINDING: Omit<Binding, 'id' | 'plugin' | 'config'> = {
   mandatory: false,
 };
 
-function buildApi(): Api {
+function buildApi({ api = FAKE_API, route = FAKE_ROUTE }: Pick<PluginOptions<unknown>, 'api' | 'route'>): Api {
   return {
     ...STAMPS,
-    ...FAKE_API,
+    ...api,
     upstream: 'http://upstream.test',
-    routes: [{ ...FAKE_ROUTE, hosts: [], paths: ['/'], methods: [], headers: {}, query: {}, stripPath: false }],
+    routes: [{ ...route, hosts: [], paths: ['/'], methods: [], headers: {}, query: {}, stripPath: false }],
     enabled: true,
     preserveHost: false,
     timeouts: { connectMs: 1_000, responseMs: 1_000, idleMs: 1_000 },

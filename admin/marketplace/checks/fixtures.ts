@@ -1,8 +1,8 @@
 // Runs the fixtures of a package, far from here: a child of this process starts the sandbox, and only that runs the code.
 // Must not import anything that could run a plugin.
-import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { PluginPackage } from '../../../gateway/package/package.ts';
+import { runChild } from '../../child.ts';
 import { type Check, failed, passed, warned } from './check.ts';
 
 /** The compiled name: a URL in a string is not rewritten by the compiler. */
@@ -21,7 +21,8 @@ const MAX_REPORT_BYTES = 1_048_576;
 export async function checkFixtures({ code, manifest, configSchema, fixtures }: PluginPackage): Promise<Check> {
   if (fixtures.length === 0) return warned('fixtures', 'It has none; nothing shows what it does.');
   const startedAt = performance.now();
-  const text = await run(JSON.stringify({ code, manifest, configSchema, fixtures, budgetMs: BUDGET_MS }));
+  const job = { code, manifest, configSchema, fixtures, budgetMs: BUDGET_MS };
+  const text = await runChild(RUNNER, JSON.stringify(job), { lifeMs: LIFE_MS, maxBytes: MAX_REPORT_BYTES });
   const report = text === undefined ? undefined : readReport(text);
   if (report === undefined) return failed('fixtures', `They did not come to an end within ${LIFE_MS / 1000} s.`);
   if (report.fault !== null) return failed('fixtures', `The code does not load: ${report.fault}`);
@@ -51,29 +52,4 @@ function readReport(text: string): Report | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Gives what the child wrote; undefined when it took too long, wrote too much or died. */
-function run(input: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    // Nothing of our environment: there are keys in it.
-    const child = spawn(process.execPath, [RUNNER], { env: {}, stdio: ['pipe', 'pipe', 'ignore'] });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const finish = (text: string | undefined): void => {
-      clearTimeout(timer);
-      child.kill('SIGKILL');
-      resolve(text);
-    };
-    const timer = setTimeout(() => finish(undefined), LIFE_MS);
-    child.stdout.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > MAX_REPORT_BYTES) finish(undefined);
-      else chunks.push(chunk);
-    });
-    child.once('error', () => finish(undefined));
-    child.once('close', (code) => finish(code === 0 ? Buffer.concat(chunks).toString() : undefined));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input);
-  });
 }

@@ -84,6 +84,32 @@ export const SHADOW_SCHEMA: JsonSchema = {
   },
 };
 
+/** Describes a replay: which version is run on which recorded requests. */
+export const REPLAY_SCHEMA: JsonSchema = {
+  title: 'ReplayInput',
+  type: 'object',
+  additionalProperties: false,
+  required: ['version'],
+  properties: {
+    version: { type: 'string', pattern: '^\\d+\\.\\d+\\.\\d+$', description: 'A version that is approved.' },
+    api: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 128,
+      description: 'Whose requests; may be absent with a binding of one api.',
+    },
+    binding: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 128,
+      description: 'Whose configuration it gets; chosen where there is one.',
+    },
+    config: { type: 'object', description: 'Its configuration, in place of that of a binding.' },
+    count: { type: 'integer', minimum: 1, maximum: 1_000, default: 200, description: 'The newest so many requests.' },
+    maxExamples: { type: 'integer', minimum: 0, maximum: 20, default: 5, description: 'Most examples that are shown.' },
+  },
+};
+
 /** Describes an install: which version of which plugin, and what it may do. What is read-only is ignored in bodies. */
 export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'], {
   plugin: { type: 'string', pattern: MARKETPLACE_NAME_PATTERN, description: '`namespace/name` in the marketplace.' },
