@@ -229,6 +229,9 @@ class NodeKeeper implements Keeper {
         this.#fleet.relieve(member);
         break;
       case 'committed':
+        this.#parts.noteLoads(message);
+        this.#observer.hear(member, message);
+        break;
       case 'report':
       case 'metrics':
         this.#observer.hear(member, message);

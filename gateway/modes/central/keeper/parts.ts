@@ -13,6 +13,7 @@ import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
 import { createFeeder } from '../../../sources/packages/feeder.ts';
 import { openPackageFolder } from '../../../sources/packages/folder.ts';
+import { type LoadResult, LoadRetries } from '../../../sources/packages/load-retries.ts';
 import type { PostgresSource } from '../../../sources/postgres/source.ts';
 import { createRecordings } from '../../../sources/recordings.ts';
 import { openKeys } from '../../../sources/sealed-keys.ts';
@@ -32,7 +33,7 @@ export interface KeeperPartsOptions {
   readonly clock: Clock;
   readonly log: Logger;
   send(workerId: number, message: PartsMessage): void;
-  /** Says that installs are to be loaded again: a package has come, or an index. */
+  /** Says that installs are to be loaded again: a package has come, or an index, or it is time for another try. */
   onPackages(): void;
 }
 
@@ -44,6 +45,8 @@ export interface KeeperParts {
   connect(databaseUrl: string, nodeId: string, handlers: ControlPlaneHandlers): ControlPlane;
   /** Forgets packages that this document does not pin. */
   keepPackages(document: DocumentState): void;
+  /** Takes what a worker came to when it loaded the installs of a revision. */
+  noteLoads(result: { readonly revision: number; readonly installs: readonly LoadResult[] }): void;
   /** Opens the keys of certificates, and secrets of installs, on their way to a worker. */
   openKeys(update: Update): Update;
   /** Takes a worker's message for limits or credentials. */
@@ -94,6 +97,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     write: async (requests) => useSource().recordRequests(requests),
     log,
   });
+  const retries = new LoadRetries(options.onPackages);
   // Updates stay in their order, each behind the packages that it pins.
   let isFed: Promise<void> = Promise.resolve();
   const lastGood = createLastGood({ path: join(settings.dataDir, 'last-good'), log });
@@ -124,6 +128,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       return plane;
     },
     keepPackages: (document) => feeder.keep(document),
+    noteLoads: ({ revision, installs }) => retries.note(revision, installs),
     openKeys: (update) => openKeys(update, (sealed) => openSecret(options.secretKey, sealed)),
     hear(workerId, message) {
       // Our own workers speak; what they send is what the messages.ts of each part says.
@@ -138,6 +143,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     async close() {
       limits.close();
       feeder.close();
+      retries.close();
       await Promise.all([directory.close(), lastGood.flush(), shared?.close()]);
     },
   };
