@@ -229,12 +229,10 @@ class NodeKeeper implements Keeper {
         this.#fleet.relieve(member);
         break;
       case 'committed':
-        this.#parts.noteLoads(message);
-        this.#observer.hear(member, message);
-        break;
       case 'report':
       case 'metrics':
         this.#observer.hear(member, message);
+        if (message.channel === 'committed') this.#parts.noteLoads(message);
         break;
       case 'limits':
       case 'directory':
