@@ -38,6 +38,8 @@ export interface ShadowBinding {
   readonly quarantine: Quarantine;
   /** Hooks of the candidate that ran on it. */
   candidateCalls: number;
+  /** What the candidate still had to do when it was closed says nothing about it. */
+  isClosed: boolean;
 }
 
 type Call = () => unknown;
@@ -155,6 +157,10 @@ export class Companion {
   }
 
   async #run({ hook, copy, body, effects }: Watched): Promise<void> {
+    if (this.#binding.isClosed) {
+      this.#giveUp('skipped');
+      return;
+    }
     if (hook !== 'onLog') this.#noteSecrets(copy, effects);
     if (this.#copy) this.#copy.renew(copy);
     else this.#copy = new ExchangeCopy(copy);
@@ -197,6 +203,7 @@ export class Companion {
       else this.#noteSuccess();
       return { hasExpired };
     } catch (error) {
+      if (this.#binding.isClosed) this.#giveUp('skipped');
       if (error instanceof GatewayError) {
         tally.refusals++;
         this.#noteSuccess();

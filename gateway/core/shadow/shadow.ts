@@ -46,12 +46,13 @@ export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pi
       const other = await setUpCandidate(candidate, ledger.candidate, config, host);
       const quarantine = new Quarantine(candidate.manifest.hooks.length);
       const note = `sallyport:shadow:${host.binding.id}`;
-      const binding = { note, host, installed: own, candidate: other, quarantine, candidateCalls: 0 };
+      const binding = { note, host, installed: own, candidate: other, quarantine, candidateCalls: 0, isClosed: false };
       bindings.add(binding);
       return binding;
     },
     async close(binding: ShadowBinding): Promise<void> {
       bindings.delete(binding);
+      binding.isClosed = true;
       const sides = [binding.installed, ...(binding.candidate ? [binding.candidate] : [])];
       await Promise.allSettled(sides.map(async ({ plugin: side, state }) => side.plugin.close?.(state)));
     },

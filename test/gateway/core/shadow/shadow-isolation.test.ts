@@ -2,6 +2,7 @@
 // Must not test what it is compared in: shadow.test.ts does.
 import assert from 'node:assert/strict';
 import { type Exchange, GatewayError, type Host } from '../../../../gateway/core/plugin.ts';
+import { makeBinding, putAll } from '../../../support/entities.ts';
 import { type Hooks, type ShadowedGateway, stamp, startShadowed } from '../../../support/shadowed.ts';
 import { until } from '../../../support/until.ts';
 
@@ -141,6 +142,19 @@ describe('a version in the shadow, kept apart', () => {
     assert.deepEqual(kept, [undefined, undefined, undefined]);
     const once = ['a version in the shadow reaches no network', true];
     assert.deepEqual(tried, [...once, ...once, ...once]);
+  });
+
+  it('is not blamed for what it has not done when its binding changes', async () => {
+    const waits: ((error: Error) => void)[] = [];
+    await start({}, { onRequest: () => new Promise((_, reject) => waits.push(reject)) });
+    await shadowed.ask();
+    await until(() => waits.length === 1);
+
+    await shadowed.gateway.apply(putAll({ bindings: [makeBinding({ id: 'b-1', plugin: 'acme', config: { a: 1 } })] }));
+    for (const reject of waits) reject(new Error('closed'));
+
+    const { candidate, skipped, differing, withdrawn } = await shadowed.settled(1);
+    assert.deepEqual([candidate.errors, skipped, differing, withdrawn], [0, 1, 0, 0]);
   });
 
   it('is left out where it cannot be set up', async () => {
