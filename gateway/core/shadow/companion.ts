@@ -52,7 +52,8 @@ interface Watched {
   readonly copy: ExchangeState;
   /** The body that there was before, if anybody has read it. */
   readonly body: Uint8Array | undefined;
-  readonly effects: Effects;
+  /** Undefined after the last hook: whatever it does changes nothing. */
+  readonly effects: Effects | undefined;
 }
 
 /** Says whether there is room for one more exchange. */
@@ -99,7 +100,7 @@ export class Companion {
       // The pipeline has gone on without it: what the exchange looks like now is not its doing alone.
       const isLate = performance.now() - startedAt > this.#binding.installed.plugin.manifest.limits.timeoutMs;
       if (isLate) this.#giveUp('skipped');
-      this.#follow({ hook, copy, body, effects: readEffects(exchange, body, ending) });
+      this.#follow({ hook, copy, body, effects: hook === 'onLog' ? undefined : readEffects(exchange, body, ending) });
     };
     const fail = (error: unknown): never => {
       settle({ error });
@@ -161,12 +162,12 @@ export class Companion {
       this.#giveUp('skipped');
       return;
     }
-    if (hook !== 'onLog') this.#noteSecrets(copy, effects);
+    if (effects) this.#noteSecrets(copy, effects);
     if (this.#copy) this.#copy.renew(copy);
     else this.#copy = new ExchangeCopy(copy);
     const isOver = this.#hasParted;
     const ending = await this.#attempt(hook, this.#copy);
-    if (hook === 'onLog') {
+    if (!effects) {
       if (this.#isCounted) this.#count();
       return;
     }
