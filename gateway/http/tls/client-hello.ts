@@ -23,11 +23,23 @@ const MESSAGE_HEAD_BYTES = 4;
 
 const NAME = /^[A-Za-z0-9_.-]{1,254}$/;
 
-/** Collects the first bytes of a connection until they hold a whole ClientHello, in however many records and segments. */
+/**
+ * Collects the first bytes of a connection until they hold a whole ClientHello, in however many records and segments. Each byte
+ * is looked at once: begun anew with every segment, 16 KiB in records of one byte would cost seconds.
+ */
 export class ClientHelloReader {
   #bytes: Buffer = Buffer.alloc(0);
+  /** What `#bytes` is a part of, with room for more; undefined while one piece is all there is. */
+  #store: Buffer | undefined;
   /** Fewer bytes than this say nothing new. */
   #needed = RECORD_HEAD_BYTES;
+  /** Where the next record begins. */
+  #at = 0;
+  /** Start and end of what each record so far holds of the message. */
+  readonly #parts: (readonly [number, number])[] = [];
+  #joined = 0;
+  /** Size of the message with its head; undefined = not read yet. */
+  #size: number | undefined;
 
   /** Is everything taken so far. */
   get bytes(): Buffer {
@@ -36,7 +48,7 @@ export class ClientHelloReader {
 
   /** @see RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3 */
   take(piece: Buffer): ClientHello {
-    this.#bytes = this.#bytes.length === 0 ? piece : Buffer.concat([this.#bytes, piece]);
+    this.#append(piece);
     if (this.#bytes[0] !== HANDSHAKE_RECORD) return { state: 'plain' };
     if (this.#bytes.length < this.#needed) return { state: 'more' };
     try {
@@ -49,32 +61,57 @@ export class ClientHelloReader {
     }
   }
 
-  /** Joins the pieces of the message; undefined while some are missing. A hello may be cut anywhere: CVE-2026-32305. */
+  #append(piece: Buffer): void {
+    const used = this.#bytes.length;
+    if (used === 0) {
+      this.#bytes = piece;
+      return;
+    }
+    const length = used + piece.length;
+    if (!this.#store || this.#store.length < length) {
+      this.#store = Buffer.allocUnsafe(2 * length);
+      this.#bytes.copy(this.#store);
+    }
+    piece.copy(this.#store, used);
+    this.#bytes = this.#store.subarray(0, length);
+  }
+
+  /** Joins the parts of the message; undefined while some are missing. A hello may be cut anywhere: CVE-2026-32305. */
   #join(): Buffer | undefined {
     const bytes = this.#bytes;
-    const pieces: Buffer[] = [];
-    let joined = 0;
-    let at = 0;
-    for (;;) {
-      this.#needed = at + RECORD_HEAD_BYTES;
+    while (this.#size === undefined || this.#joined < this.#size) {
+      const start = this.#at + RECORD_HEAD_BYTES;
+      this.#needed = start;
       if (bytes.length < this.#needed) return undefined;
-      const length = bytes.readUInt16BE(at + 3);
-      if (bytes[at] !== HANDSHAKE_RECORD || bytes[at + 1] !== 3 || length === 0 || length > MAX_RECORD_BYTES) {
+      const length = bytes.readUInt16BE(start - 2);
+      if (
+        bytes[this.#at] !== HANDSHAKE_RECORD ||
+        bytes[this.#at + 1] !== 3 ||
+        length === 0 ||
+        length > MAX_RECORD_BYTES
+      ) {
         throw new RangeError('not a handshake record');
       }
       this.#needed += length;
       if (bytes.length < this.#needed) return undefined;
-      pieces.push(bytes.subarray(at + RECORD_HEAD_BYTES, this.#needed));
-      joined += length;
-      at = this.#needed;
-      if (joined < MESSAGE_HEAD_BYTES) continue;
-      const message = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces);
-      if (message[0] !== CLIENT_HELLO) throw new RangeError('not a ClientHello');
-      const size = MESSAGE_HEAD_BYTES + message.readUIntBE(1, 3);
-      if (size > MAX_HELLO_BYTES) throw new RangeError('too large');
-      if (joined >= size) return message.subarray(MESSAGE_HEAD_BYTES, size);
+      this.#parts.push([start, this.#needed]);
+      this.#joined += length;
+      this.#at = this.#needed;
+      if (this.#size === undefined && this.#joined >= MESSAGE_HEAD_BYTES) this.#size = readSize(this.#message());
     }
+    return this.#message().subarray(MESSAGE_HEAD_BYTES, this.#size);
   }
+
+  #message(): Buffer {
+    return Buffer.concat(this.#parts.map(([start, end]) => this.#bytes.subarray(start, end)));
+  }
+}
+
+function readSize(message: Buffer): number {
+  if (message[0] !== CLIENT_HELLO) throw new RangeError('not a ClientHello');
+  const size = MESSAGE_HEAD_BYTES + message.readUIntBE(1, 3);
+  if (size > MAX_HELLO_BYTES) throw new RangeError('too large');
+  return size;
 }
 
 /** Walks over a message; reading past its end throws RangeError. */

@@ -7,6 +7,7 @@ import type { Certificate } from '../../core/model.ts';
 import { createSlicer } from '../../core/slicer.ts';
 import { type ClientPolicies, type HandshakePolicy, NO_POLICIES } from '../../core/tls/client-policies.ts';
 import { CIPHERS, MIN_VERSION } from './defaults.ts';
+import { keepPeerChains } from './peer-chain.ts';
 
 /** Is what handshakes for one name are made with. */
 export interface SecureHost {
@@ -163,6 +164,7 @@ function makeServer(
   { alpn, onSecure, onFailed }: SecureHostsOptions,
 ): Made {
   const asks = policy.authorities.length > 0;
+  if (asks) keepPeerChains();
   const server = createServer({
     ...contextOf(certificate),
     // All are strong: the client knows which is quick for it.

@@ -15,8 +15,8 @@ import { headerOf, type Origin, startOrigin } from '../../../support/origin.ts';
 const KEY = 'alice-key-0001';
 const SECRET = 'a secret of at least thirty-two bytes';
 const BASIC = Buffer.from('alice:wonderland').toString('base64');
-const TOKEN = jwt.sign({ iss: 'alice' }, SECRET, { expiresIn: 600 });
-const FORGED = jwt.sign({ iss: 'alice' }, 'another secret of thirty-two bytes!', { expiresIn: 600 });
+const TOKEN = jwt.sign({ iss: 'alice' }, SECRET, { expiresIn: 86_400 });
+const FORGED = jwt.sign({ iss: 'alice' }, 'another secret of thirty-two bytes!', { expiresIn: 86_400 });
 /** Every byte that is no ASCII, as text of one character each. */
 const BYTES = Array.from({ length: 128 }, (_, at) => String.fromCharCode(128 + at)).join('');
 
