@@ -5,7 +5,7 @@ import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
 import { chooseVersion, reportPrevious } from './previous.ts';
-import { takeSample } from './sample.ts';
+import { takeReason, takeSample } from './sample.ts';
 
 /**
  * Says that a step does not run in this exchange: its binding is aside, and fails open; or another version has the exchange.
@@ -141,7 +141,9 @@ function noteFailure(walk: Walk, { instance, hook }: Step | ChunkStep, reason: s
   const { quarantine, stats } = instance;
   if (!quarantine.noteFailure(walk.exchange, performance.now(), stats.calls)) return;
   const tally = quarantine.tally(stats.calls);
-  const incident = { atMs: walk.exchange.tally.startedAt, hook, reason, ...tally, sample: takeSample(walk.exchange) };
+  const { exchange } = walk;
+  const facts = { atMs: exchange.tally.startedAt, hook, reason: takeReason(exchange, reason), ...tally };
+  const incident = { ...facts, sample: takeSample(exchange) };
   quarantine.incident = incident;
   const previous = reportPrevious(instance);
   const more = { incident, ...(previous && { previous }) };

@@ -107,6 +107,14 @@ export function redactDifferences(
   }));
 }
 
+/** Gives a text for people to read, or `instead` where it repeats a secret. Short words are no secrets: they are in every sentence. */
+export function redactText(text: string, secrets: readonly string[], instead: string): string {
+  const long = secrets
+    .filter(({ length }) => length >= RUN)
+    .map((secret) => secret.slice(0, MAX_SECRET_LENGTH).toLowerCase());
+  return repeats(text, long) ? instead : text;
+}
+
 /** Says whether a text gives away a part of a secret. `secrets` are in lower case. */
 function repeats(text: string, secrets: readonly string[]): boolean {
   return listReadings(text.slice(0, 4 * MAX_SHOWN_LENGTH)).some((reading) =>

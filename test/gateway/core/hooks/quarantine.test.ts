@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { Quarantine } from '../../../../gateway/core/hooks/quarantine.ts';
 import type { LoadedPlugin } from '../../../../gateway/core/pipeline.ts';
+import type { Exchange } from '../../../../gateway/core/plugin.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
@@ -190,6 +191,18 @@ describe('a plugin that fails every time', () => {
     assert.ok(sample.headers.includes('x-secret'));
     assert.doesNotMatch(JSON.stringify(sample), /t0p|s3cret/);
     assert.equal(gateway.log.filter(({ message }) => message.includes('set aside')).length, 1);
+  });
+
+  it('keeps a secret out of the reason where a plugin put one into its error', async () => {
+    const onRequest = ({ request }: Exchange): never => {
+      throw new Error(`no such user: ${request.headers.get('x-secret')}`);
+    };
+    await start(makePlugin('broken', { onRequest }));
+
+    await ask(6);
+
+    const [report] = gateway.engine.stats();
+    assert.equal(report?.incident?.reason, 'its error repeats what the client sent: see the log of the node');
   });
 
   it('runs again at once with another configuration', async () => {
