@@ -88,7 +88,11 @@ class Supervisor implements GuestKeeper {
     const { conversation } = this;
     if (conversation) return Promise.resolve(conversation);
     if (this.#isClosed) return Promise.reject(new Error('the plugin is closed'));
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      // Whoever waits holds up a revision, and did not cause the losses: the pause that they earned is not for him.
+      if (this.#restart) this.#startAgain();
+    });
   }
 
   /** Starts a child and loads the plugin. @throws Error when it does not load */
@@ -178,8 +182,7 @@ class Supervisor implements GuestKeeper {
     this.#quietTicks = 0;
     if (this.#watch) return;
     const tickMs = Math.min(Math.max(this.#options.limits.timeoutMs / 4, MIN_TICK_MS), MAX_TICK_MS);
-    this.#watch = setInterval(() => this.#look(), tickMs);
-    this.#watch.unref();
+    this.#watch = setInterval(() => this.#look(), tickMs).unref();
   }
 
   #stopWatch(): void {
@@ -259,14 +262,19 @@ class Supervisor implements GuestKeeper {
     if (this.#isClosed) return;
     const { waitMs, failures } = nextWaitMs(this.#failures, performance.now() - startedMs);
     this.#failures = failures;
-    const atMs = performance.now();
-    this.#restart = setTimeout(() => {
-      this.start().catch((error: Error) => {
-        this.#options.onIncident({ kind: 'crash', message: `the plugin could not be started again: ${error.message}` });
-        this.#planRestart({ startedMs: atMs });
-      });
-    }, waitMs);
-    this.#restart.unref();
+    this.#restart = setTimeout(() => this.#startAgain(), waitMs).unref();
+  }
+
+  #startAgain(): void {
+    clearTimeout(this.#restart);
+    this.#restart = undefined;
+    const startedMs = performance.now();
+    this.start().catch((error: Error) => {
+      const message = `the plugin could not be started again: ${error.message}`;
+      this.#options.onIncident({ kind: 'crash', message });
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error(message, { cause: error }));
+      this.#planRestart({ startedMs });
+    });
   }
 }
 

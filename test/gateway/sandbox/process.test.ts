@@ -84,6 +84,20 @@ describe('a child process of the sandbox', function () {
     assert.deepEqual([(await other.send()).body, (await running.send()).body], ['as before', 'as before']);
   });
 
+  // With its pauses it took 51 s, and a revision waits no longer than 30.
+  it('is started at once for a set-up, however often it was lost', async () => {
+    const others = listChildren();
+    const pack = await openPackage('process', { hooks: 'onRequest() {}' });
+
+    for (let losses = 1; losses <= 10; losses++) {
+      for (const { pid } of listChildren(others)) process.kill(pid, 'SIGKILL');
+      await until(() => pack.incidents.length >= losses);
+      await pack.start();
+    }
+
+    assert.equal(pack.incidents.length, 10);
+  });
+
   it('may read no file, start no process, and is told so by Node', async () => {
     const launched = launch(32, 0);
     await new Promise((resolve) => launched.channel.once('data', resolve));
