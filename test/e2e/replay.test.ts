@@ -163,9 +163,18 @@ describe('a replay in the product', function () {
   it('is over when the requests are deleted', async () => {
     const { admin } = trial;
 
+    const preview = await admin.call('DELETE', `${RECORDED}?dryRun=true`);
+    assert.equal((await untilRecorded(2 * ROUNDS)).length, 2 * ROUNDS);
     const { status } = await admin.call('DELETE', RECORDED);
 
+    const diff = [{ pointer: '', before: { count: 2 * ROUNDS } }];
+    assert.deepEqual((preview.body['changes'] as Shown[])[0]?.['diff'], diff);
     assert.equal(status, 204);
+    const { body } = await admin.call('GET', '/v1/audit?action=recorded-requests.delete');
+    assert.deepEqual(
+      (body['data'] as Shown[]).map((event) => [event['entityKind'], event['diff']]),
+      [['api', diff]],
+    );
     assert.deepEqual((await admin.call('GET', RECORDED)).body['data'], []);
     assert.equal((await admin.tryCall('POST', REPLAY, { version: '1.1.0', api: 'orders' })).status, 409);
   });

@@ -2,10 +2,12 @@
 // Must not run code: a child does.
 import type { DocumentState } from '../../../gateway/core/config.ts';
 import type { Api } from '../../../gateway/core/model.ts';
+import { showChanges } from '../../answers.ts';
 import type { Answer, Call, RouteSpec } from '../../call.ts';
 import { findEntity, readEntity } from '../../document/read.ts';
 import { AdminError } from '../../errors.ts';
 import { replay } from '../../replay/replay.ts';
+import { writeAudit } from '../../store/audit.ts';
 import { deleteRecorded, listRecorded } from '../../store/recorded/requests.ts';
 import { INSTALL_PATH, nameIn } from '../installs.ts';
 
@@ -38,6 +40,7 @@ export const REPLAY_ROUTES: readonly RouteSpec[] = [
     role: 'editor',
     summary: 'Delete the recorded requests of an api',
     status: 204,
+    query: ['dryRun'],
     handle: remove,
   },
 ];
@@ -58,9 +61,16 @@ async function list(call: Call): Promise<Answer> {
 
 async function remove(call: Call): Promise<Answer> {
   const { publisher, database } = call.services;
-  const api = findApi(await publisher.read(), call);
-  await database.run((knex) => deleteRecorded(knex, api.id));
-  return { status: 204 };
+  const { id, name } = findApi(await publisher.read(), call);
+  const isDryRun = call.query.dryRun === true;
+  return await database.transaction(async (transaction) => {
+    const diff = [{ pointer: '', before: { count: await deleteRecorded(transaction, id) } }];
+    const event = { actor: call.actor.name, action: 'recorded-requests.delete', kind: 'api', id, revision: null, diff };
+    await writeAudit(transaction, [event]);
+    const changes = [{ kind: 'recorded-requests', id, name, action: 'delete' as const, diff }];
+    const body = { isDryRun, ...showChanges(changes), problems: [] };
+    return { value: isDryRun ? { body } : { status: 204 }, isKept: !isDryRun };
+  });
 }
 
 function findApi(state: DocumentState, call: Call): Api {

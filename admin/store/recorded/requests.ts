@@ -16,9 +16,10 @@ export async function listRecorded(knex: Knex, apiId: string, limit: number): Pr
   return rows.map(({ request }) => request);
 }
 
-/** Deletes what is kept of an api. */
-export async function deleteRecorded(knex: Knex, apiId: string): Promise<void> {
-  await knex.raw('DELETE FROM recorded_requests WHERE api_id = ?', [apiId]);
+/** Deletes what is kept of an api; gives how many requests that were. */
+export async function deleteRecorded(knex: Knex, apiId: string): Promise<number> {
+  const { rowCount } = await knex.raw('DELETE FROM recorded_requests WHERE api_id = ?', [apiId]);
+  return rowCount;
 }
 
 /** Deletes what is too old, of every api. */
