@@ -84,7 +84,7 @@ describe('a child process of the sandbox', function () {
     assert.deepEqual([(await other.send()).body, (await running.send()).body], ['as before', 'as before']);
   });
 
-  // With its pauses it took 51 s, and a revision waits no longer than 30.
+  // The pauses add up to 51 s, and a revision waits no longer than 30.
   it('is started at once for a set-up, however often it was lost', async () => {
     const others = listChildren();
     const pack = await openPackage('process', { hooks: 'onRequest() {}' });
