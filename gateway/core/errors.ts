@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'UPSTREAM_INVALID_RESPONSE'
   | 'UPSTREAM_TIMEOUT'
   | 'NO_HEALTHY_TARGET'
+  | 'CIRCUIT_OPEN'
   | 'CANNOT_VERIFY'
   | 'NOT_CONFIGURED';
 
@@ -93,6 +94,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = {
   },
   UPSTREAM_TIMEOUT: { status: 504, source: 'upstream', isRetryable: true, title: 'The upstream took too long' },
   NO_HEALTHY_TARGET: { status: 503, source: 'upstream', isRetryable: true, title: 'No healthy target' },
+  CIRCUIT_OPEN: { status: 503, source: 'upstream', isRetryable: true, title: 'The circuit is open' },
   CANNOT_VERIFY: { status: 503, source: 'gateway', isRetryable: true, title: 'The gateway cannot verify right now' },
   NOT_CONFIGURED: { status: 503, source: 'gateway', isRetryable: true, title: 'The gateway has no configuration yet' },
 };
