@@ -8,8 +8,8 @@ import { KeyTable } from './key-table.ts';
 import { type Ask, findAccount, freeOf, isIdle, type Ledger, lend, newLedger, record, settle } from './ledger.ts';
 import type { LimitsKeeperMessage, LimitsOrder, LimitsReport, LimitsWorkerMessage } from './messages.ts';
 import { SCHEDULER, type Scheduler } from './scheduler.ts';
-import type { SharedStore } from './shared.ts';
-import { createSharedKeeper, type SharedKeeper } from './shared-keeper.ts';
+import { createSharedKeeper, type SharedKeeper } from './shared/keeper.ts';
+import type { SharedStores } from './shared/store.ts';
 
 /** A lease lasts this part of the shortest window, within the bounds below: what a crash strands comes back soon. */
 const LEASE_PART = 1 / 2;
@@ -31,7 +31,7 @@ export interface LimitsKeeperOptions {
   /** Default `MAX_KEYS`. */
   readonly maxKeys?: number;
   /** Counts that all nodes share; absent = there are none. */
-  readonly shared?: SharedStore;
+  readonly shared?: SharedStores;
 }
 
 /** Is the keeper's side of the limits. */
@@ -64,7 +64,7 @@ class Keeper implements LimitsKeeper {
     this.#options = options;
     this.#scheduler = options.scheduler ?? SCHEDULER;
     this.#table = new KeyTable({ maxKeys: options.maxKeys, isIdle });
-    this.#shared = createSharedKeeper({ store: options.shared, scheduler: this.#scheduler, send: options.send });
+    this.#shared = createSharedKeeper({ stores: options.shared ?? {}, scheduler: this.#scheduler, send: options.send });
   }
 
   onMessage(workerId: number, message: LimitsWorkerMessage): void {
@@ -88,7 +88,7 @@ class Keeper implements LimitsKeeper {
     this.#flush();
   }
 
-  /** Ends recalls; the shared store is its owner's to close. */
+  /** Ends recalls; shared stores are their owner's to close. */
   close(): void {
     this.#isClosed = true;
   }

@@ -1,18 +1,22 @@
 // What a worker and the keeper of its node say to each other about limits: plain data that survives JSON.
 // Must not hold behaviour. Times are monotonic milliseconds, the same clock for all processes of the machine.
-import type { LimitVerdict, LimitWindow } from '../core/plugin.ts';
+import type { LimitStore, LimitVerdict, LimitWindow } from '../core/plugin.ts';
 
 /** Comes from a worker: what it used, what it gives back, what it wants. One message carries many keys. */
 export interface LimitsWorkerMessage {
   readonly type: 'limits';
   readonly reports: readonly LimitsReport[];
-  /** Takes from a store that all nodes share. */
+  /** Takes from stores that all nodes share. */
   readonly sharedTakes?: readonly SharedTake[];
 }
 
-/** Asks for one use from the shared store. */
+/** Names a store that all nodes share. */
+export type SharedStoreName = Exclude<LimitStore, 'local'>;
+
+/** Asks for one use from a shared store. */
 export interface SharedTake {
   readonly id: number;
+  readonly store: SharedStoreName;
   readonly limiter: string;
   readonly key: string;
   readonly windows: readonly LimitWindow[];

@@ -14,7 +14,7 @@ export interface LimitsOptions {
   readonly workers?: number;
   /** Default `MAX_KEYS`. */
   readonly maxKeys?: number;
-  /** Says whether the keeper has a shared store. Default false. */
+  /** Says whether the keeper has a Redis. Default false. Postgres it always has, in reach or not. */
   readonly hasRedis?: boolean;
 }
 

@@ -6,6 +6,7 @@ import {
   GatewayError,
   type Host,
   type Limiter,
+  type LimitStore,
   type LimitVerdict,
   type MaybePromise,
   type Plugin,
@@ -18,7 +19,7 @@ import { addNote, findNote } from './notes.ts';
 export interface Config {
   readonly limits: readonly { readonly requests: number; readonly windowSeconds: number }[];
   readonly by: string | readonly string[];
-  readonly store: 'local' | 'redis';
+  readonly store: LimitStore;
   readonly onStoreFailure: 'open' | 'closed';
 }
 

@@ -30,6 +30,7 @@ describe('migrations', () => {
       '20261123T0009_run_shadows',
       '20261123T0010_offer_two_tiers',
       '20261123T0011_record_requests',
+      '20261123T0013_share_limits',
     ]);
     assert.deepEqual(second, []);
     assert.ok((await listTables(database.url)).includes('bindings'));

@@ -1,11 +1,12 @@
 // Tests of limits that all nodes share, over a real Redis, and of the way to it.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import type { LimitVerdict, Logger } from '../../../gateway/core/plugin.ts';
+import type { LimitStore, LimitVerdict, Logger } from '../../../gateway/core/plugin.ts';
 import { createLimits } from '../../../gateway/limits/lease-client.ts';
 import { createLimitsKeeper } from '../../../gateway/limits/lease-keeper.ts';
 import type { WorkerLimits } from '../../../gateway/limits/options.ts';
-import { createRedisStore, type SharedStore } from '../../../gateway/limits/shared.ts';
+import { createRedisStore } from '../../../gateway/limits/shared/redis.ts';
+import type { SharedStore } from '../../../gateway/limits/shared/store.ts';
 import { openRedis, type TestRedis } from './redis.ts';
 import { SimulatedTime } from './simulation.ts';
 
@@ -131,7 +132,7 @@ describe('shared limits in a worker', () => {
     const keeper = createLimitsKeeper({
       clock: time,
       scheduler: time.scheduler,
-      ...(shared && { shared }),
+      shared: { redis: shared },
       send: (_workerId, message) => node.limits.onMessage(JSON.parse(JSON.stringify(message))),
     });
     const limits = createLimits({
@@ -199,8 +200,8 @@ describe('shared limits in a worker', () => {
       /needs SALLYPORT_REDIS_URL/,
     );
     assert.throws(
-      () => limits.limiter({ name: 'b', windows: FIVE_PER_MINUTE, store: 'postgres' }),
-      /no store "postgres"/,
+      () => limits.limiter({ name: 'b', windows: FIVE_PER_MINUTE, store: 'memory' as LimitStore }),
+      /no store "memory"/,
     );
   });
 });

@@ -7,7 +7,9 @@ import type { Clock, Logger } from '../../../core/ports.ts';
 import type { RecordedRequest } from '../../../core/shadow/recorded.ts';
 import { createLimitsKeeper } from '../../../limits/lease-keeper.ts';
 import type { LimitsWorkerMessage } from '../../../limits/messages.ts';
-import { createRedisStore } from '../../../limits/shared.ts';
+import { createPostgresStore } from '../../../limits/shared/postgres.ts';
+import { createRedisStore } from '../../../limits/shared/redis.ts';
+import type { SharedStore } from '../../../limits/shared/store.ts';
 import { createDirectory } from '../../../sources/directory/directory.ts';
 import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
@@ -15,6 +17,7 @@ import { createFeeder } from '../../../sources/packages/feeder.ts';
 import { openPackageFolder } from '../../../sources/packages/folder.ts';
 import { type LoadResult, LoadRetries } from '../../../sources/packages/load-retries.ts';
 import type { PostgresSource } from '../../../sources/postgres/source.ts';
+import { createStatementPool } from '../../../sources/postgres/statement-pool.ts';
 import { createRecordings } from '../../../sources/recordings.ts';
 import { openKeys } from '../../../sources/sealed-keys.ts';
 import { openSecret } from '../../../sources/secrets.ts';
@@ -64,11 +67,12 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
     return source;
   };
   const { redisUrl } = options;
-  const shared = redisUrl === undefined ? undefined : createRedisStore({ url: redisUrl, log, random: Math.random });
+  const shared: { redis?: SharedStore; postgres?: SharedStore } = {};
+  if (redisUrl !== undefined) shared.redis = createRedisStore({ url: redisUrl, log, random: Math.random });
   const limits = createLimitsKeeper({
     clock,
     send: (workerId, body) => send(workerId, { channel: 'limits', body }),
-    ...(shared && { shared }),
+    shared,
   });
   const directory = createDirectory({
     reader: {
@@ -124,6 +128,8 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
         },
       });
       source = plane.source;
+      const pool = createStatementPool(databaseUrl, `sallyport limits ${settings.nodeName}`);
+      shared.postgres = createPostgresStore({ pool, clock, log });
       plane.start();
       return plane;
     },
@@ -144,7 +150,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       limits.close();
       feeder.close();
       retries.close();
-      await Promise.all([directory.close(), lastGood.flush(), shared?.close()]);
+      await Promise.all([directory.close(), lastGood.flush(), shared.redis?.close(), shared.postgres?.close()]);
     },
   };
 }

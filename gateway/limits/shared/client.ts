@@ -1,9 +1,9 @@
-// A worker's side of limits that all nodes share: asks the keeper, which asks the store.
+// A worker's side of limits that all nodes share: asks the keeper, which asks the stores.
 // Must not wait for an answer longer than a request may.
-import type { Limiter, Limits, LimitVerdict, MaybePromise } from '../core/plugin.ts';
-import type { SharedAnswer, SharedTake } from './messages.ts';
-import type { LimitsOptions } from './options.ts';
-import { SCHEDULER, type Scheduler } from './scheduler.ts';
+import type { Limiter, Limits, LimitVerdict, MaybePromise } from '../../core/plugin.ts';
+import type { SharedAnswer, SharedStoreName, SharedTake } from '../messages.ts';
+import type { LimitsOptions } from '../options.ts';
+import { SCHEDULER, type Scheduler } from '../scheduler.ts';
 
 /** The store answers in 200 ms or fails; this is for a keeper that does not answer at all. */
 const ANSWER_TIMEOUT_MS = 500;
@@ -24,7 +24,10 @@ interface Refusal {
   readonly untilMs: number;
 }
 
-/** Asks for takes from the shared store, all of a turn of the event loop in one message. */
+/** Is a limiter whose counts all nodes share. */
+export type SharedLimiterOptions = Parameters<Limits['limiter']>[0] & { readonly store: SharedStoreName };
+
+/** Asks for takes from the shared stores, all of a turn of the event loop in one message. */
 export class SharedClient {
   readonly #options: LimitsOptions;
   readonly #scheduler: Scheduler;
@@ -37,7 +40,7 @@ export class SharedClient {
     this.#scheduler = options.scheduler ?? SCHEDULER;
   }
 
-  limiter({ name, windows }: Parameters<Limits['limiter']>[0]): Limiter {
+  limiter({ name, windows, store }: SharedLimiterOptions): Limiter {
     const refusals = new Map<string, Refusal>();
     return {
       take: (key): MaybePromise<LimitVerdict> => {
@@ -45,7 +48,7 @@ export class SharedClient {
         const waitMs = refusal ? refusal.untilMs - this.#options.clock.monotonicMs() : 0;
         if (refusal && waitMs > 0) return { isAllowed: false, window: refusal.window, remaining: 0, resetMs: waitMs };
         refusals.delete(key);
-        return this.#ask({ id: ++this.#lastId, limiter: name, key, windows }, refusals);
+        return this.#ask({ id: ++this.#lastId, store, limiter: name, key, windows }, refusals);
       },
     };
   }

@@ -1,8 +1,8 @@
-// Carries takes of workers to the shared store and the answers back.
+// Carries takes of workers to the shared stores and the answers back.
 // Must not decide what a failed store means: the plugin's configuration does.
-import type { LimitsKeeperMessage, SharedAnswer, SharedTake } from './messages.ts';
-import type { Scheduler } from './scheduler.ts';
-import type { SharedStore } from './shared.ts';
+import type { LimitsKeeperMessage, SharedAnswer, SharedTake } from '../messages.ts';
+import type { Scheduler } from '../scheduler.ts';
+import type { SharedStores } from './store.ts';
 
 /** Is the keeper's side of shared limits. */
 export interface SharedKeeper {
@@ -11,11 +11,11 @@ export interface SharedKeeper {
 
 /** Makes the keeper's side. Answers that come in one turn of the event loop go to a worker as one message. */
 export function createSharedKeeper(options: {
-  readonly store: SharedStore | undefined;
+  readonly stores: SharedStores;
   readonly scheduler: Scheduler;
   readonly send: (workerId: number, message: LimitsKeeperMessage) => void;
 }): SharedKeeper {
-  const { store, scheduler, send } = options;
+  const { stores, scheduler, send } = options;
   const outboxes = new Map<number, SharedAnswer[]>();
 
   function flush(): void {
@@ -32,7 +32,8 @@ export function createSharedKeeper(options: {
 
   return {
     take(workerId, takes) {
-      for (const { id, limiter, windows, key } of takes) {
+      for (const { id, store: name, limiter, windows, key } of takes) {
+        const store = stores[name];
         if (!store) answer(workerId, { id });
         else {
           store.take(limiter, windows, key).then(
