@@ -126,7 +126,7 @@ export const ANSWER_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       ...listOf(
         object(
           { plugin: text, wanted: text, running: orNull, problem: installProblem },
-          { previous: object({ version: text, problem: installProblem }) },
+          { previous: object({ version: text, problem: installProblem }, { isRunning: flag }) },
         ),
       ),
     },

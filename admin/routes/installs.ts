@@ -13,6 +13,7 @@ import { AdminError, invalidField } from '../errors.ts';
 import { migrateConfigs } from '../installs/migrate.ts';
 import type { Knex } from '../store/database.ts';
 import { findVersion } from '../store/marketplace/versions.ts';
+import { listNodes, type NodeRow } from '../store/nodes.ts';
 import { WRITE_QUERY } from './resource.ts';
 
 const PATH = '/v1/installs';
@@ -75,21 +76,34 @@ export const INSTALL_ROUTES: readonly RouteSpec[] = [
 ];
 
 async function list(call: Call): Promise<Answer> {
-  const state = await call.services.publisher.read();
+  const { publisher, database } = call.services;
+  const [state, nodes] = await Promise.all([publisher.read(), database.run(listNodes)]);
   const page = answerPage(call, state.installs.values(), {
     keyOf: (install) => install.plugin,
     textOf: ({ plugin, manifest }) => `${plugin}\n${manifest.title}`,
     tagsOf: (install) => install.tags,
-    show: (install) => showInstall(install, state.bindings.values()),
+    show: (install) => ({ ...showInstall(install, state.bindings.values()), troubles: listTroubles(install, nodes) }),
   });
   return { ...page, revision: state.revision };
 }
 
 async function show(call: Call): Promise<Answer> {
-  const state = await call.services.publisher.read();
+  const { publisher, database } = call.services;
+  const [state, nodes] = await Promise.all([publisher.read(), database.run(listNodes)]);
   const install = findOwn(call, state);
-  const body = showInstall(install, state.bindings.values());
+  const body = { ...showInstall(install, state.bindings.values()), troubles: listTroubles(install, nodes) };
   return { body, etag: buildEtag(install), revision: state.revision };
+}
+
+/** Lists what live nodes say of an install that does not run there as it is. */
+function listTroubles({ plugin: name }: Install, nodes: readonly NodeRow[]): readonly Input[] {
+  return nodes
+    .filter(({ isLive }) => isLive)
+    .flatMap(({ name: node, plugins }) =>
+      plugins
+        .filter(({ plugin, problem }) => plugin === name && problem !== null)
+        .map(({ plugin: _plugin, ...report }) => ({ node, ...report })),
+    );
 }
 
 async function create(call: Call): Promise<Answer> {

@@ -41,8 +41,13 @@ export interface NodePlugin {
   /** Null = it does not run; its bindings act by fail policy. */
   readonly running: string | null;
   readonly problem: NodeProblem | null;
-  /** What takes over when it is set aside; absent = nothing, by its fail policy. */
-  readonly previous?: { readonly version: string; readonly problem: NodeProblem | null };
+  /** What takes over when it is set aside, or does not run; absent = nothing, by its fail policy. */
+  readonly previous?: {
+    readonly version: string;
+    readonly problem: NodeProblem | null;
+    /** Says that it runs in the place of what is installed; absent = said by an older node. */
+    readonly isRunning?: boolean;
+  };
 }
 
 interface NodeProblem {

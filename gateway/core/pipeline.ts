@@ -4,7 +4,7 @@ import type { ExchangeState } from './exchange/exchange.ts';
 import type { Quarantine } from './hooks/quarantine.ts';
 import { isSkipped, runChunkHook, runHook } from './hooks/run-hook.ts';
 import type { HookName, InstalledPlugin } from './manifest.ts';
-import type { Binding } from './model.ts';
+import type { Binding, PreviousPin } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
 import type { FieldTest } from './routing/match.ts';
 import type { PreviousVersion } from './setup/previous.ts';
@@ -22,6 +22,8 @@ export interface LoadedPlugin extends InstalledPlugin {
   readonly shadow?: { report(): ShadowFacts };
   /** Only where the fail policy is `previous` and there was a version before. */
   readonly previous?: PreviousVersion;
+  /** Only of the version before, which takes the place of the installed one: how bindings were configured for it. */
+  readonly configsBefore?: PreviousPin['configs'];
 }
 
 /** Counts what one binding costs and how often it failed. Always on. */

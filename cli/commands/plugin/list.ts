@@ -15,6 +15,7 @@ interface ShownNode {
     readonly plugin: string;
     readonly running: string | null;
     readonly problem: { readonly message: string } | null;
+    readonly previous?: { readonly version: string; readonly isRunning?: boolean };
   }[];
 }
 
@@ -55,6 +56,10 @@ function listTroubles({ plugin }: ShownInstall, nodes: readonly ShownNode[]): re
     .flatMap(({ name, plugins }) =>
       plugins
         .filter((one) => one.plugin === plugin && one.problem !== null)
-        .map(({ running, problem }) => `${name} runs ${running ?? 'none'}: ${problem?.message}`),
+        .map((one) => `${name} runs ${describeRunning(one)}: ${one.problem?.message}`),
     );
+}
+
+function describeRunning({ running, previous }: ShownNode['plugins'][number]): string {
+  return previous?.isRunning ? `${previous.version}, the version before` : (running ?? 'none');
 }

@@ -2,7 +2,7 @@
 // Must not run hooks, and must not change its mind: what began with one version ends with it.
 import type { Instance, Walk } from '../pipeline.ts';
 
-/** Says what has the exchanges of a binding while its installed version is aside. */
+/** Says what has the exchanges of a binding while its installed version is aside, or does not run at all. */
 export interface PreviousReport {
   /** Null = there is none. */
   readonly version: string | null;
@@ -25,6 +25,11 @@ export function chooseVersion({ exchange }: Walk, installed: Instance, previous:
 
 /** Reports on a binding; undefined = its fail policy is another. */
 export function reportPrevious({ plugin, previous, quarantine }: Instance): PreviousReport | undefined {
+  if (plugin.configsBefore !== undefined) {
+    const { incident, isAside } = quarantine;
+    const problem = isAside ? `it fails as well: ${incident?.reason}` : null;
+    return { version: plugin.manifest.version, isRunning: !isAside, problem };
+  }
   if (previous === undefined) return undefined;
   const { version, instance } = previous;
   const problem = findProblem(plugin.previous?.isStopped === true, previous);

@@ -137,4 +137,5 @@ export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'
   canary: fact('object', 'The version on trial.'),
   shadow: fact('object', 'The version in the shadow.'),
   bindings: fact('integer', 'How many bindings use it.'),
+  troubles: fact('array', 'Live nodes on which something else runs, and why; only where it is read.'),
 });

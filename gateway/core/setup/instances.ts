@@ -4,17 +4,22 @@ import type { EntityProblem } from '../check.ts';
 import { readPluginConfig } from '../config.ts';
 import { editMap, type MapEdit } from '../document/layered-map.ts';
 import type { Problem } from '../errors.ts';
-import { Quarantine } from '../hooks/quarantine.ts';
 import type { Binding } from '../model.ts';
 import type { Instance, LoadedPlugin, Loan, PreviousInstance } from '../pipeline.ts';
-import { buildCondition } from '../routing/match.ts';
 import { createSlicer, inSlices } from '../slicer.ts';
-import { findPrevious } from './previous.ts';
-import { type ChangedRuns, closeRuns, continueRun, type InstallRun, noteFaults, type RunSet } from './runs.ts';
+import { findConfig, findPrevious } from './previous.ts';
+import {
+  type ChangedRuns,
+  closeRuns,
+  continueRun,
+  type InstallRun,
+  noteFaults,
+  type RunSet,
+  type SetUpFault,
+} from './runs.ts';
+import { setUpBinding } from './set-up-binding.ts';
 import { buildStandIn } from './stand-in.ts';
 
-/** Longest that a plugin may take to set up one binding. */
-const SETUP_TIMEOUT_MS = 10_000;
 /** Longest that the version before may take: it is a way out, for which no revision waits long. */
 const PREVIOUS_SETUP_TIMEOUT_MS = 2_000;
 
@@ -94,23 +99,27 @@ class SetUpWork {
     }
   }
 
-  /** Sets up the bindings of an install: all with what was loaded, else all with what ran before, else as far as it goes. */
+  /**
+   * Sets up the bindings of an install: all with what was loaded, else all with what ran before, else as far as it goes; where it
+   * does not, with the version before, or what the fail policy says.
+   */
   async setUpInstalled(name: string, bindings: readonly Binding[]): Promise<void> {
     const run = this.#runs.get(name);
     if (run === undefined) return;
     const tried = new Set(bindings.map(({ id }) => id));
-    const first = await this.#tryAll(run, bindings);
-    const [fault] = first.faults.values();
     const fallback = this.#options.loaded.fallbacks.get(name);
-    if (fault === undefined || fallback === undefined || fallback === run.loaded) {
+    const isLast = fallback === undefined || fallback === run.loaded;
+    const first = await this.#tryAll(run, bindings, isLast);
+    const [fault] = first.faults.values();
+    if (fault === undefined || isLast) {
       this.#take(first.made);
       this.#takeRun(run, noteFaults(run, tried, first.faults));
       return;
     }
     await closeInstances(this.#forget(first.made));
-    const older = continueRun(run.install, fallback, fault);
-    this.#take((await this.#tryAll(older, bindings)).made);
-    this.#takeRun(run, older);
+    const { made, faults } = await this.#tryAll({ ...run, loaded: fallback }, bindings, true);
+    this.#take(made);
+    this.#takeRun(run, continueRun(run.install, fallback, fault.problem, faults));
   }
 
   async finish(): Promise<SetUps> {
@@ -126,12 +135,13 @@ class SetUpWork {
   async #tryAll(
     run: InstallRun,
     bindings: readonly Binding[],
-  ): Promise<{ readonly made: ReadonlyMap<string, Instance>; readonly faults: ReadonlyMap<string, Problem> }> {
+    isLast: boolean,
+  ): Promise<{ readonly made: ReadonlyMap<string, Instance>; readonly faults: InstallRun['faults'] }> {
     const made = new Map<string, Instance>();
-    const faults = new Map<string, Problem>();
+    const faults = new Map<string, SetUpFault>();
     const slicer = createSlicer();
     for (const binding of bindings) {
-      const instance = await this.#setUpOne(run, binding, faults);
+      const instance = await this.#setUpOne(run, binding, { faults, isLast });
       if (instance) made.set(binding.id, instance);
       const pause = slicer.step();
       if (pause) await pause;
@@ -139,19 +149,30 @@ class SetUpWork {
     return { made, faults };
   }
 
-  async #setUpOne(run: InstallRun, binding: Binding, faults: Map<string, Problem>): Promise<Instance | undefined> {
+  async #setUpOne(
+    run: InstallRun,
+    binding: Binding,
+    { faults, isLast }: { readonly faults: Map<string, SetUpFault>; readonly isLast: boolean },
+  ): Promise<Instance | undefined> {
     const { loaded } = run;
     if (loaded !== undefined) {
+      let fault: Problem;
       try {
-        const read = readPluginConfig(loaded, binding.config);
+        const read = readPluginConfig(loaded, findConfig(binding, loaded));
         if (!read.ok) throw new Error(read.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join('; '));
         return await this.#setUp(binding, loaded, read.value);
       } catch (error) {
-        const { pointer, ...fault } = describe(error);
-        faults.set(binding.id, { ...fault, pointer: `/bindings/${binding.id}${pointer}` });
+        const { pointer, ...rest } = describe(error);
+        fault = { ...rest, pointer: `/bindings/${binding.id}${pointer}` };
       }
       const same = this.#options.known.get(binding.id);
-      if (same?.plugin === loaded) return same;
+      const goesOn = same?.plugin === loaded;
+      const cover = goesOn || !isLast ? undefined : await this.#setUpInstead(binding, loaded);
+      const why = cover?.problem === undefined ? '' : `; the version before: ${cover.problem}`;
+      const problem = { ...fault, message: `${fault.message}${why}` };
+      faults.set(binding.id, { problem, isCovered: cover?.instance !== undefined });
+      if (goesOn) return same;
+      if (cover?.instance) return cover.instance;
     }
     const standIn = buildStandIn(run.install);
     return standIn && (await this.#setUp(binding, standIn, binding.config));
@@ -161,14 +182,32 @@ class SetUpWork {
     const same = this.#options.known.get(binding.id);
     if (same?.binding === binding && same.plugin === plugin) return same;
     const made = await setUpBinding({ binding, plugin, config, known: same, loan: this.#options.lend(binding) });
-    const instance = { ...made, previous: await this.#setUpPrevious(made) };
+    const instance = { ...made, previous: await this.#setUpPrevious(binding, plugin, made) };
     this.#fresh.push(instance);
     return instance;
   }
 
-  /** Sets up the version before beside the installed one. That it cannot be is no reason against anything. */
-  async #setUpPrevious(installed: Instance): Promise<PreviousInstance | undefined> {
-    const { binding, plugin } = installed;
+  /** Sets up the version before on a binding for which the installed one cannot be. */
+  async #setUpInstead(binding: Binding, installed: LoadedPlugin): Promise<PreviousInstance | undefined> {
+    const same = this.#options.known.get(binding.id);
+    if (same?.binding === binding && same.plugin === findPrevious(binding, installed).plugin) {
+      return { version: same.plugin.manifest.version, instance: same, problem: undefined };
+    }
+    const before = await this.#setUpPrevious(binding, installed, same);
+    if (before?.instance) {
+      this.#fresh.push(before.instance);
+      const facts = { plugin: binding.plugin, version: before.version, binding: binding.id };
+      before.instance.loan.host.log.warn('a binding runs on the version before: the installed one refuses it', facts);
+    }
+    return before;
+  }
+
+  /** Sets up the version before, as a rule beside the installed one. That it cannot be is no reason against anything. */
+  async #setUpPrevious(
+    binding: Binding,
+    plugin: LoadedPlugin,
+    known: Instance | undefined,
+  ): Promise<PreviousInstance | undefined> {
     if (plugin.manifest.failPolicy !== 'previous') return undefined;
     const version = plugin.previous?.version ?? null;
     const found = findPrevious(binding, plugin);
@@ -177,7 +216,7 @@ class SetUpWork {
     if (this.#late.has(found.plugin)) return cannot('its set-up took too long for another binding');
     const [loan, startedAt] = [this.#options.lend(binding), performance.now()];
     try {
-      const parts = { binding, ...found, known: installed, loan, timeoutMs: PREVIOUS_SETUP_TIMEOUT_MS };
+      const parts = { binding, ...found, known, loan, timeoutMs: PREVIOUS_SETUP_TIMEOUT_MS };
       return { version, instance: await setUpBinding(parts), problem: undefined };
     } catch (error) {
       return cannot(`it cannot be set up: ${describe(error).message}`);
@@ -208,51 +247,6 @@ class SetUpWork {
 function describe(error: unknown): Problem {
   const message = error instanceof Error ? error.message : String(error);
   return { pointer: '/config', code: 'SETUP_FAILED', message };
-}
-
-interface BindingParts {
-  readonly binding: Binding;
-  readonly plugin: LoadedPlugin;
-  readonly config: Binding['config'];
-  readonly known: Instance | undefined;
-  readonly loan: Loan;
-  readonly timeoutMs?: number;
-}
-
-async function setUpBinding(parts: BindingParts): Promise<Instance> {
-  const { binding, plugin, config, known, loan, timeoutMs = SETUP_TIMEOUT_MS } = parts;
-  plugin.lease?.take();
-  try {
-    const state = plugin.plugin.setup?.(config, loan.host);
-    return {
-      binding,
-      plugin,
-      config,
-      state: state instanceof Promise ? await withinTime(plugin, state, timeoutMs) : state,
-      // What a binding costs is counted over its changes of configuration.
-      stats: known?.stats ?? { calls: 0, errors: 0, timeouts: 0, totalMs: 0 },
-      when: binding.when && buildCondition(binding.when),
-      loan,
-      quarantine: new Quarantine(plugin.manifest.hooks.length),
-      previous: undefined,
-      holders: 0,
-    };
-  } catch (error) {
-    loan.end();
-    plugin.lease?.release();
-    throw error;
-  }
-}
-
-function withinTime({ plugin }: LoadedPlugin, setUp: Promise<unknown>, timeoutMs: number): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Error(`set-up took longer than ${timeoutMs} ms`));
-      // Nobody waits for it any more; what it opens all the same must not stay open.
-      setUp.then((state) => plugin.close?.(state)).catch(() => undefined);
-    }, timeoutMs);
-    setUp.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 /** Closes set-ups that no request uses any more. A failing close harms nobody. */

@@ -1,5 +1,5 @@
-// The version before of an installed plugin, ready to take the exchanges of a binding whose installed version is aside.
-// Must not say when it does: hooks/previous.ts does.
+// The version before of an installed plugin, ready to take the exchanges where the installed version is aside or does not run.
+// Must not say when one is aside: hooks/previous.ts does.
 import { isDeepStrictEqual } from 'node:util';
 import { readPluginConfig } from '../config.ts';
 import type { Problem } from '../errors.ts';
@@ -21,15 +21,29 @@ export interface PreviousVersion {
 
 /** Puts the version before beside an installed one; it is lent and given back with that. */
 export function keepPrevious(installed: LoadedPlugin, previous: Omit<PreviousVersion, 'isStopped'>): LoadedPlugin {
-  const { plugin } = previous;
-  // Nothing stands behind the version before: where it fails as well, no request goes on.
-  const closed = plugin && { ...plugin, manifest: { ...plugin.manifest, failPolicy: 'closed' as const } };
+  const { plugin, configs } = previous;
   return {
     ...installed,
     lease: plugin ? joinLeases(installed, plugin) : joinLeases(installed),
-    previous: { ...previous, plugin: closed, isStopped: false },
+    previous: { ...previous, plugin: plugin && takePlace(plugin, configs), isStopped: false },
   };
 }
+
+/** Makes the version before what runs in the place of the installed one; it is lent and given back as it was. */
+export function takePlace(plugin: LoadedPlugin, configsBefore: PreviousPin['configs']): LoadedPlugin {
+  // Nothing stands behind the version before: where it fails as well, no request goes on.
+  return { ...plugin, manifest: { ...plugin.manifest, failPolicy: 'closed' }, configsBefore };
+}
+
+/** Gives what a binding configures a plugin with: the version before as a rollback would have it. */
+export function findConfig({ id, config }: Binding, { configsBefore }: LoadedPlugin): Binding['config'] {
+  const step = configsBefore?.[id];
+  // A configuration that was written since is tried as it is.
+  return step !== undefined && isDeepStrictEqual(step.after, config) ? step.before : config;
+}
+
+/** Says why a version does not run any more. */
+export const REVOKED: Problem = { pointer: '', code: 'REVOKED', message: 'it was revoked' };
 
 /** Is what the version before can be set up with on a binding, or why it cannot. */
 export type PreviousParts =
@@ -39,14 +53,12 @@ export type PreviousParts =
 /** Finds what the version before of `plugin` is set up with on a binding. */
 export function findPrevious(binding: Binding, { manifest, previous }: LoadedPlugin): PreviousParts {
   if (previous === undefined) return no('there is no version before');
-  const { plugin, problem, configs } = previous;
+  const { plugin, problem, isStopped } = previous;
+  if (isStopped) return no(REVOKED.message);
   if (plugin === undefined) return no(problem?.message ?? 'it does not run here');
   // Both run at the same place of the chain.
   if (plugin.manifest.stage !== manifest.stage) return no(`its stage is ${plugin.manifest.stage}`);
-  const step = configs[binding.id];
-  // As a rollback would have it: a configuration that was written since is tried as it is.
-  const config = step !== undefined && isDeepStrictEqual(step.after, binding.config) ? step.before : binding.config;
-  const read = readPluginConfig(plugin, config);
+  const read = readPluginConfig(plugin, findConfig(binding, plugin));
   if (read.ok) return { plugin, config: read.value };
   const [first] = read.problems;
   return no(`the configuration does not fit it: ${first?.pointer}: ${first?.message}`);

@@ -7,6 +7,7 @@ import type { Install } from '../model.ts';
 import type { LoadedPlugin } from '../pipeline.ts';
 import type { ShadowReport } from '../shadow/report.ts';
 import { inSlices } from '../slicer.ts';
+import { REVOKED } from './previous.ts';
 import type { CanaryReport } from './side-report.ts';
 import type { LoadedInstall, PluginSource } from './source.ts';
 
@@ -17,10 +18,17 @@ export interface InstallRun {
   readonly loaded: LoadedPlugin | undefined;
   /** Why that is not what was installed. */
   readonly problem: Problem | undefined;
-  /** Why bindings could not be set up, by their ids. */
-  readonly faults: ReadonlyMap<string, Problem>;
+  /** Which bindings could not be set up, by their ids. */
+  readonly faults: ReadonlyMap<string, SetUpFault>;
   /** Counts the snapshots in use that hold it; its code is given back when the last lets go. */
   holders: number;
+}
+
+/** Says why a binding could not be set up with what was loaded. */
+export interface SetUpFault {
+  readonly problem: Problem;
+  /** Says that the version before has the binding. */
+  readonly isCovered: boolean;
 }
 
 /** Holds runs by the name of their plugin. Snapshots between which no install changed share one set. */
@@ -34,7 +42,12 @@ export interface InstallReport {
   readonly running: string | null;
   readonly problem: Problem | null;
   /** Only where the fail policy is `previous`: what would take over here, and why it could not. */
-  readonly previous?: { readonly version: string; readonly problem: Problem | null };
+  readonly previous?: {
+    readonly version: string;
+    readonly problem: Problem | null;
+    /** Says that it runs in the place of the installed one, which does not: on all bindings, or on some. */
+    readonly isRunning: boolean;
+  };
 }
 
 /** Says what to load, and beside what. */
@@ -70,9 +83,8 @@ export async function changeRuns(
     const result = (await source?.load(install, running)) ?? NOT_LOADED;
     const last = result.mayGoOn ? running : undefined;
     if (last !== undefined) fallbacks.set(install.plugin, last);
-    return result.loaded
-      ? buildRun(install, result.loaded, result.problem)
-      : continueRun(install, last, result.problem);
+    const loaded = result.loaded ?? result.instead;
+    return loaded ? buildRun(install, loaded, result.problem) : continueRun(install, last, result.problem);
   };
   const fresh = await Promise.all(wanted.map(load));
   for (const run of fresh) runs.set(run.install.plugin, run);
@@ -84,24 +96,30 @@ const NOT_LOADED: LoadedInstall = {
   problem: { pointer: '', code: 'UNSUPPORTED', message: 'expected a gateway that loads packages' },
   mayGoOn: true,
 };
-const NO_FAULTS: ReadonlyMap<string, Problem> = new Map();
+const NO_FAULTS: InstallRun['faults'] = new Map();
 
-function buildRun(install: Install, loaded: LoadedPlugin | undefined, problem?: Problem): InstallRun {
-  return { install, loaded, problem, faults: NO_FAULTS, holders: 0 };
+function buildRun(
+  install: Install,
+  loaded: LoadedPlugin | undefined,
+  problem: Problem | undefined,
+  faults: InstallRun['faults'] = NO_FAULTS,
+): InstallRun {
+  return { install, loaded, problem, faults, holders: 0 };
 }
 
 /** Makes the run that goes on with what ran before, or with nothing. */
-export function continueRun(install: Install, last: LoadedPlugin | undefined, problem?: Problem): InstallRun {
+export function continueRun(
+  install: Install,
+  last: LoadedPlugin | undefined,
+  problem: Problem | undefined,
+  faults?: InstallRun['faults'],
+): InstallRun {
   last?.lease?.take();
-  return buildRun(install, last, problem);
+  return buildRun(install, last, problem, faults);
 }
 
 /** Makes the run that says how the set-up of these bindings went; of other bindings it says what was said before. */
-export function noteFaults(
-  run: InstallRun,
-  tried: ReadonlySet<string>,
-  found: ReadonlyMap<string, Problem>,
-): InstallRun {
+export function noteFaults(run: InstallRun, tried: ReadonlySet<string>, found: InstallRun['faults']): InstallRun {
   const kept = [...run.faults].filter(([id]) => !tried.has(id));
   if (kept.length === run.faults.size && found.size === 0) return run;
   run.loaded?.lease?.take();
@@ -133,9 +151,20 @@ export function reportRuns(runs: RunSet): readonly InstallReport[] {
     plugin: install.plugin,
     wanted: install.version,
     running: loaded?.manifest.version ?? null,
-    problem: problem ?? [...faults.values()][0] ?? null,
-    ...(loaded?.previous && {
-      previous: { version: loaded.previous.version, problem: loaded.previous.problem ?? null },
-    }),
+    problem: problem ?? [...faults.values()][0]?.problem ?? null,
+    ...reportPrevious(loaded, faults),
   }));
+}
+
+function reportPrevious(
+  loaded: LoadedPlugin | undefined,
+  faults: InstallRun['faults'],
+): Pick<InstallReport, 'previous'> {
+  if (loaded?.configsBefore !== undefined) {
+    return { previous: { version: loaded.manifest.version, problem: null, isRunning: true } };
+  }
+  if (loaded?.previous === undefined) return {};
+  const { version, problem, isStopped } = loaded.previous;
+  const isRunning = [...faults.values()].some(({ isCovered }) => isCovered);
+  return { previous: { version, problem: isStopped ? REVOKED : (problem ?? null), isRunning } };
 }

@@ -14,6 +14,8 @@ export interface LoadedInstall {
   readonly problem: Problem | undefined;
   /** Says whether the version that runs already may go on: not when it was revoked. */
   readonly mayGoOn: boolean;
+  /** Only where neither is so, and the fail policy is `previous`: the version before, lent once to the caller. */
+  readonly instead?: LoadedPlugin;
 }
 
 /** Loads installs. */

@@ -5,8 +5,8 @@ import type { Problem } from '../../core/errors.ts';
 /** Pauses before the tries; one after a busy start, the last for a machine that was out of memory for a while. */
 const PAUSES_MS: readonly number[] = [5_000, 15_000, 60_000, 300_000];
 
-/** What may end otherwise next time: the machine was busy, or had no memory or processes left. */
-const PASSING: ReadonlySet<string> = new Set(['LOAD_TIMEOUT', 'LOAD_FAILED', 'FIXTURE_FAILED']);
+/** What may end otherwise next time: the machine was busy, had no memory or processes left, or a set-up missed what it asks for. */
+const PASSING: ReadonlySet<string> = new Set(['LOAD_TIMEOUT', 'LOAD_FAILED', 'FIXTURE_FAILED', 'SETUP_FAILED']);
 
 /** Is what a worker says of an install. */
 export interface LoadResult {

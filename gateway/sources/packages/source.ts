@@ -1,17 +1,13 @@
 // Loads installs in a worker: verified from disk at every load, tried by their fixtures, opened in a sandbox.
 // Must not fetch anything, and must not believe what was verified before.
-import { isDeepStrictEqual } from 'node:util';
-import { readManifest } from '../../core/config.ts';
 import type { Problem } from '../../core/errors.ts';
-import type { Install, PluginPin } from '../../core/model.ts';
+import type { Install, PreviousPin } from '../../core/model.ts';
 import type { LoadedPlugin } from '../../core/pipeline.ts';
 import { CONTRACT_VERSION } from '../../core/plugin.ts';
 import type { Clock, Logger } from '../../core/ports.ts';
-import { keepPrevious, type PreviousVersion } from '../../core/setup/previous.ts';
+import { keepPrevious, type PreviousVersion, takePlace } from '../../core/setup/previous.ts';
 import type { LoadedInstall, PluginSource } from '../../core/setup/source.ts';
-import { PackageError } from '../../package/errors.ts';
 import type { PluginPackage } from '../../package/package.ts';
-import { comparePermissions } from '../../package/permissions.ts';
 import { type Trust, type TrustedIndex, verifyPackage } from '../../package/trust.ts';
 import { findTier, openSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import { fixtureManifest, fixtureSecrets, runFixtures } from '../../testing/fixtures.ts';
@@ -19,7 +15,9 @@ import { isSealed } from '../sealed-keys.ts';
 import { type Beside, findBeside } from './beside.ts';
 import type { PackageFolder } from './folder.ts';
 import { Joints } from './joints.ts';
+import { LoadRefusal, toProblem, withinTime } from './loading.ts';
 import { OpenPackages } from './open-packages.ts';
+import { checkPin, pinTo } from './pin.ts';
 import { openTrust } from './trust.ts';
 
 /** Is what a source needs. */
@@ -46,16 +44,6 @@ export function createPackageSource(options: PackageSourceOptions): PluginSource
   return new PackageSource(options);
 }
 
-/** Refuses a load. */
-class LoadRefusal extends Error {
-  readonly problem: Problem;
-
-  constructor(code: string, message: string, pointer = '') {
-    super(message);
-    this.problem = { pointer, code, message };
-  }
-}
-
 /** Opens one package in the tier of its install. */
 type OpenSandbox = (parts: Pick<SandboxOptions, 'manifest' | 'secrets'>) => Promise<Sandbox>;
 
@@ -64,13 +52,14 @@ interface Loading {
   readonly problem: Problem | undefined;
 }
 
-type LoadedPrevious = Pick<PreviousVersion, 'plugin' | 'problem'>;
+type LoadedPrevious = Omit<PreviousVersion, 'isStopped'>;
 
 class PackageSource implements PluginSource {
   readonly #options: PackageSourceOptions;
   readonly #open: OpenPackages;
   readonly #withPrevious = new Joints();
   readonly #onTrial = new Joints();
+  readonly #inPlace = new Joints();
   /** Digests of packages whose fixtures passed in this process. */
   readonly #tried = new Set<string>();
 
@@ -80,25 +69,48 @@ class PackageSource implements PluginSource {
   }
 
   async load(install: Install, running: LoadedPlugin | undefined): Promise<LoadedInstall> {
-    const { log } = this.#options;
     try {
       const index = await this.#openIndex();
       this.#stopRevoked(install.plugin, running, index);
       const mayGoOn = running === undefined || !this.#isRevoked(running, index);
+      const goesOn = mayGoOn && running !== undefined;
+      const loadingPrevious = this.#loadPrevious(install, index);
+      // Lent once more, as the installed version may hold its own past the end of the wait for it.
+      const spare = loadingPrevious?.then(lendAgain);
       try {
-        const loading = await withinTime(this.#load(install, index), LOAD_TIMEOUT_MS, ({ loaded }) => loaded);
+        const loading = this.#load(install, index, loadingPrevious);
+        const inTime = await withinTime(loading, LOAD_TIMEOUT_MS, ({ loaded }) => loaded);
         this.#open.expect(install.plugin, install.previous?.sha256);
-        return { ...loading, mayGoOn };
+        void spare?.then(giveBack);
+        return { ...inTime, mayGoOn };
       } catch (error) {
-        const problem = toProblem(error);
-        const { plugin, version } = install;
-        log.error('a plugin does not load', { plugin, version, running: mayGoOn && running !== undefined, ...problem });
-        return { loaded: undefined, problem, mayGoOn };
+        if (goesOn) void spare?.then(giveBack);
+        const previous = goesOn ? undefined : await spare;
+        return { loaded: undefined, mayGoOn, ...this.#replace(install, toProblem(error), { goesOn, previous }) };
       }
     } catch (error) {
       // What runs was verified with an index that was whole.
       return { loaded: undefined, problem: toProblem(error), mayGoOn: true };
     }
+  }
+
+  /** Puts the version before, if it runs, in the place of an installed one that does not, and says so. */
+  #replace(
+    { plugin, version }: Install,
+    problem: Problem,
+    { goesOn, previous }: { readonly goesOn: boolean; readonly previous: LoadedPrevious | undefined },
+  ): Pick<LoadedInstall, 'problem' | 'instead'> {
+    const { log } = this.#options;
+    const before = previous?.version;
+    log.error('a plugin does not load', { plugin, version, running: goesOn, ...problem });
+    if (previous?.plugin === undefined) {
+      const why = previous?.problem === undefined ? '' : `; the version before, ${before}: ${previous.problem.message}`;
+      return { problem: { ...problem, message: `${problem.message}${why}` } };
+    }
+    log.warn('the version before runs in its place', { plugin, version, previous: before });
+    const { plugin: runs, configs } = previous;
+    const build = (): LoadedPlugin => takePlace(runs, configs);
+    return { problem, instead: this.#inPlace.join({ name: plugin, parts: [runs], facts: [before, configs], build }) };
   }
 
   async #openIndex(): Promise<TrustedIndex> {
@@ -109,7 +121,8 @@ class PackageSource implements PluginSource {
   }
 
   #isRevoked(running: LoadedPlugin, index: TrustedIndex): boolean {
-    const pin = this.#open.findPin(this.#withPrevious.findInstalled(this.#onTrial.findInstalled(running)));
+    const joined = this.#inPlace.findInstalled(this.#onTrial.findInstalled(running));
+    const pin = this.#open.findPin(this.#withPrevious.findInstalled(joined));
     return pin !== undefined && isRevoked(index, pin.plugin, pin.version);
   }
 
@@ -120,8 +133,8 @@ class PackageSource implements PluginSource {
   }
 
   /** Loads what is pinned, and what is on trial beside it; that one alone may fail. */
-  async #load(install: Install, index: TrustedIndex): Promise<Loading> {
-    const stable = await this.#loadInstalled(install, index);
+  async #load(install: Install, index: TrustedIndex, previous: Promise<LoadedPrevious> | undefined): Promise<Loading> {
+    const stable = await this.#loadInstalled(install, index, previous);
     const beside = findBeside(install);
     if (beside === undefined) return { loaded: stable, problem: undefined };
     const { facts, join } = beside;
@@ -138,37 +151,48 @@ class PackageSource implements PluginSource {
     }
   }
 
-  /** Loads what is pinned, and the version before where that is to take its place; it alone may fail. */
-  async #loadInstalled(install: Install, index: TrustedIndex): Promise<LoadedPlugin> {
-    const { plugin: name, previous: pin, manifest } = install;
-    if (manifest.failPolicy !== 'previous' || pin === undefined) return await this.#loadPin(install, index);
-    const loadingPrevious = this.#loadPrevious(install, pin, index);
-    const giveBack = ({ plugin }: LoadedPrevious): void => plugin?.lease?.release();
+  /** Loads what is pinned, and joins it with the version before where that is to take its place. */
+  async #loadInstalled(
+    install: Install,
+    index: TrustedIndex,
+    loadingPrevious: Promise<LoadedPrevious> | undefined,
+  ): Promise<LoadedPlugin> {
     const installed = await this.#loadPin(install, index).catch((error: unknown) => {
-      void loadingPrevious.then(giveBack);
+      void loadingPrevious?.then(giveBack);
       throw error;
     });
-    const { plugin, problem } = await loadingPrevious;
-    const { version, configs } = pin;
+    const previous = await loadingPrevious;
+    if (previous === undefined) return installed;
+    const { version, plugin, problem, configs } = previous;
     return this.#withPrevious.join({
-      name,
+      name: install.plugin,
       parts: plugin ? [installed, plugin] : [installed],
       facts: [version, configs, problem],
-      build: () => keepPrevious(installed, { version, plugin, problem, configs }),
+      build: () => keepPrevious(installed, previous),
     });
   }
 
+  /** Loads the version before where that is to take the place of the installed one; it alone may fail. */
+  #loadPrevious(install: Install, index: TrustedIndex): Promise<LoadedPrevious> | undefined {
+    const { previous: pin, manifest } = install;
+    return manifest.failPolicy === 'previous' && pin ? this.#loadBefore(install, pin, index) : undefined;
+  }
+
   /** Verifies and opens the version before like any other. Never rejects. */
-  async #loadPrevious(install: Install, pin: PluginPin, index: TrustedIndex): Promise<LoadedPrevious> {
-    const { plugin, sha256 } = install;
+  async #loadBefore(install: Install, pin: PreviousPin, index: TrustedIndex): Promise<LoadedPrevious> {
+    const { plugin, sha256, manifest } = install;
+    const { version, configs } = pin;
+    const { stage } = pin.manifest;
     try {
       if (pin.sha256 === sha256) throw new LoadRefusal('SAME_VERSION', 'expected another version than is installed');
-      const loading = this.#loadPin(pinTo(install, pin), index);
-      return { plugin: await withinTime(loading, PREVIOUS_TIMEOUT_MS, (loaded) => loaded), problem: undefined };
+      if (stage !== manifest.stage) throw new LoadRefusal('OTHER_STAGE', `its stage is ${stage}`);
+      const loading = withinTime(this.#loadPin(pinTo(install, pin), index), PREVIOUS_TIMEOUT_MS, (loaded) => loaded);
+      return { version, plugin: await loading, problem: undefined, configs };
     } catch (error) {
       const problem = toProblem(error);
-      this.#options.log.error('the version before does not load', { plugin, version: pin.version, ...problem });
-      return { plugin: undefined, problem: { ...problem, pointer: `/previous${problem.pointer}` } };
+      this.#options.log.error('the version before does not load', { plugin, version, ...problem });
+      const pointer = `/previous${problem.pointer}`;
+      return { version, plugin: undefined, problem: { ...problem, pointer }, configs };
     }
   }
 
@@ -233,36 +257,18 @@ class PackageSource implements PluginSource {
   }
 }
 
+function lendAgain(previous: LoadedPrevious): LoadedPrevious {
+  previous.plugin?.lease?.take();
+  return previous;
+}
+
+function giveBack({ plugin }: LoadedPrevious): void {
+  plugin?.lease?.release();
+}
+
 function isRevoked({ plugins }: TrustedIndex, plugin: string, version: string): boolean {
   const versions = Object.hasOwn(plugins, plugin) ? plugins[plugin] : undefined;
   return versions?.[version]?.state === 'revoked';
-}
-
-/** Gives the install as it would be with another version. */
-function pinTo(install: Install, { version, sha256, granted, manifest, configSchema }: PluginPin): Install {
-  return { ...install, version, sha256, granted, manifest, configSchema };
-}
-
-/** Checks that the document says of the version what the package says: admin service and console show what it says. */
-function checkPin({ manifest, configSchema, granted }: Install, pkg: PluginPackage): void {
-  if (!isDeepStrictEqual(readManifest(manifest), pkg.manifest)) {
-    throw new LoadRefusal(
-      'MANIFEST_MISMATCH',
-      'the manifest in the document is not the one of the package',
-      '/manifest',
-    );
-  }
-  if (!isDeepStrictEqual(configSchema, pkg.configSchema)) {
-    throw new LoadRefusal(
-      'SCHEMA_MISMATCH',
-      'the schema in the document is not the one of the package',
-      '/configSchema',
-    );
-  }
-  const [beyond] = comparePermissions(pkg.manifest.permissions, granted);
-  if (beyond !== undefined) {
-    throw new LoadRefusal('GRANT_MISMATCH', 'more is granted than the version asks for', `/granted${beyond.pointer}`);
-  }
 }
 
 function chooseTier({ tier }: Install, trust: Trust): Sandbox['tier'] {
@@ -272,26 +278,4 @@ function chooseTier({ tier }: Install, trust: Trust): Sandbox['tier'] {
     throw new LoadRefusal('TIER_REFUSED', 'expected a sandbox: only what the platform signed runs without', '/tier');
   }
   return tier;
-}
-
-function toProblem(error: unknown): Problem {
-  if (error instanceof LoadRefusal) return error.problem;
-  const message = error instanceof Error ? error.message : String(error);
-  return { pointer: '', code: error instanceof PackageError ? error.code : 'LOAD_FAILED', message };
-}
-
-/** Gives what was loaded in time; what comes later is given back. */
-async function withinTime<Result>(
-  loading: Promise<Result>,
-  timeoutMs: number,
-  find: (result: Result) => LoadedPlugin,
-): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new LoadRefusal('LOAD_TIMEOUT', `not loaded within ${timeoutMs} ms`));
-      loading.then((result) => find(result).lease?.release()).catch(() => undefined);
-    }, timeoutMs);
-  });
-  return await Promise.race([loading, late]).finally(() => clearTimeout(timer));
 }

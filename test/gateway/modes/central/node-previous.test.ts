@@ -115,7 +115,7 @@ describe('node whose installed version fails', function () {
     const report = await waitForInstall(database.url, ({ plugin }) => plugin === 'acme/hello');
     assert.deepEqual(
       [report.wanted, report.running, report.problem, report.previous],
-      ['1.1.0', '1.1.0', null, { version: '1.0.0', problem: null }],
+      ['1.1.0', '1.1.0', null, { version: '1.0.0', problem: null, isRunning: false }],
     );
     const metrics = await (await fetch(`${node?.urls.status}/metrics`)).text();
     assert.match(metrics, /sallyport_plugin_previous\{plugin="acme\/hello",binding="[^"]+"\} 1\n/);

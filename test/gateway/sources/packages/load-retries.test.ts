@@ -23,7 +23,7 @@ describe('load retries', () => {
     });
   }
 
-  for (const code of ['LOAD_TIMEOUT', 'LOAD_FAILED', 'FIXTURE_FAILED']) {
+  for (const code of ['LOAD_TIMEOUT', 'LOAD_FAILED', 'FIXTURE_FAILED', 'SETUP_FAILED']) {
     it(`come after ${code}`, async () => {
       const due = open([1]);
 
