@@ -20,6 +20,8 @@ export interface LoadedPlugin extends InstalledPlugin {
   readonly split?: { report(): SplitReport };
   /** Only where another version runs in the shadow of this one. */
   readonly shadow?: { report(): ShadowFacts };
+  /** Only with either of the two: which version that is; it gets no more exchanges once it is stopped. */
+  readonly beside?: { readonly version: string; isStopped: boolean };
   /** Only where the fail policy is `previous` and there was a version before. */
   readonly previous?: PreviousVersion;
   /** Only of the version before, which takes the place of the installed one: how bindings were configured for it. */

@@ -16,6 +16,8 @@ export type Hooks = Plugin<unknown, unknown>;
 export interface ShadowedGateway {
   readonly gateway: TestGateway;
   readonly origin: Origin;
+  /** Says which version is in the shadow. */
+  readonly beside: { readonly version: string; isStopped: boolean };
   report(): ShadowFacts;
   /** Gives the report when so many exchanges were compared, skipped or dropped. */
   settled(exchanges: number): Promise<ShadowFacts>;
@@ -55,7 +57,7 @@ export async function startShadowed(
     return response;
   };
   return {
-    ...{ gateway, origin, report, ask },
+    ...{ gateway, origin, report, ask, beside: joined.beside },
     askAll: (count) => Promise.all(Array.from({ length: count }, (_, at) => ask({}, `/${at}`))),
     async settled(exchanges) {
       await until(() => {

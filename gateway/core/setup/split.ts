@@ -28,8 +28,9 @@ const HOOKS: readonly HookName[] = [
 ];
 
 /** Joins two versions into one plugin. What it holds of either is given back with its own lease. */
-export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'split'>> {
+export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'split' | 'beside'>> {
   const { stable, canary } = options;
+  const beside = { version: canary.manifest.version, isStopped: false };
   const tallies = { stable: newTally(stable), canary: newTally(canary) };
   const bindings = new Set<SplitBinding>();
   let incident: Incident | undefined;
@@ -54,18 +55,21 @@ export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick
     },
   };
   const hooks = HOOKS.filter((hook) => stable.plugin[hook] ?? canary.plugin[hook]);
-  for (const hook of hooks) plugin[hook] = buildHook(hook, options, noteIncident);
+  for (const hook of hooks) plugin[hook] = buildHook(hook, { ...options, beside }, noteIncident);
 
   return {
     ...stable,
     manifest: { ...stable.manifest, hooks, limits: joinLimits(stable, canary) },
     plugin: plugin as Plugin<unknown, unknown>,
     lease: joinLeases(stable, canary),
+    beside,
     split: {
       report: () => ({
         stable: { ...tallies.stable },
         canary: { ...tallies.canary },
-        withdrawn: [...bindings].filter(({ canary: side, quarantine }) => !side || quarantine.isAside).length,
+        withdrawn: [...bindings].filter(
+          ({ canary: side, quarantine }) => !side || quarantine.isAside || beside.isStopped,
+        ).length,
         incident,
       }),
     },
@@ -112,10 +116,12 @@ export function joinLeases(...plugins: readonly LoadedPlugin[]): NonNullable<Loa
   };
 }
 
+type Split = SplitOptions & Required<Pick<LoadedPlugin, 'beside'>>;
+
 type AnyHook = (...args: readonly unknown[]) => unknown;
 
 /** Chunk hooks get the chunk and whether it is the last before what every hook gets: exchange, config, state. */
-function buildHook(hook: HookName, options: SplitOptions, noteIncident: (incident: Incident) => void): AnyHook {
+function buildHook(hook: HookName, options: Split, noteIncident: (incident: Incident) => void): AnyHook {
   const at = hook.endsWith('Chunk') ? 2 : 0;
   return (...args) => {
     const exchange = args[at] as Exchange;
@@ -130,11 +136,12 @@ function buildHook(hook: HookName, options: SplitOptions, noteIncident: (inciden
 }
 
 /** Decides once for an exchange: what began with one version must end with it. */
-function choose({ percent, key }: SplitOptions, binding: SplitBinding, exchange: Exchange): Side {
+function choose({ percent, key, beside }: Split, binding: SplitBinding, exchange: Exchange): Side {
   const known = exchange.state.get(binding.note) as Side | undefined;
   if (known) return known;
   const { stable, canary, quarantine } = binding;
-  const isChosen = canary !== undefined && isInPart(nameKey(canary, keyOf(exchange, key)), percent);
+  const isChosen =
+    canary !== undefined && !beside.isStopped && isInPart(nameKey(canary, keyOf(exchange, key)), percent);
   const mayRun = !quarantine.isAside || quarantine.admits(exchange, performance.now());
   const side = isChosen && mayRun ? canary : stable;
   exchange.state.set(binding.note, side);

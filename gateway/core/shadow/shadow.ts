@@ -28,8 +28,9 @@ const HOOKS: readonly HookName[] = ['onRequest', 'onUpstreamRequest', 'onRespons
 const CHUNK_HOOKS = ['onRequestChunk', 'onResponseChunk'] as const;
 
 /** Joins the two into one plugin, which does what the installed version does. What it holds goes with its lease. */
-export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'shadow'>> {
+export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'shadow' | 'beside'>> {
   const { installed, candidate, secrets } = options;
+  const beside = { version: candidate.manifest.version, isStopped: false };
   const ledger: Ledger = {
     installed: newTally(installed),
     candidate: newTally(candidate),
@@ -58,7 +59,7 @@ export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pi
     },
   };
   const hooks = HOOKS.filter((hook) => hook === 'onLog' || installed.plugin[hook] || candidate.plugin[hook]);
-  for (const hook of hooks) plugin[hook] = buildHook(hook, options, ledger);
+  for (const hook of hooks) plugin[hook] = buildHook(hook, { ...options, beside }, ledger);
   const chunkHooks = CHUNK_HOOKS.filter((hook) => installed.plugin[hook]);
   for (const hook of chunkHooks) plugin[hook] = buildChunkHook(hook);
 
@@ -74,6 +75,7 @@ export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pi
         for (const { lease } of [installed, candidate]) lease?.release();
       },
     },
+    beside,
     shadow: {
       report: () => ({
         ...ledger.comparison,
@@ -81,7 +83,9 @@ export function shadowPlugin(options: ShadowOptions): LoadedPlugin & Required<Pi
         candidate: { ...ledger.candidate },
         dropped: ledger.dropped,
         skipped: ledger.skipped,
-        withdrawn: [...bindings].filter(({ candidate: side, quarantine }) => !side || quarantine.isAside).length,
+        withdrawn: [...bindings].filter(
+          ({ candidate: side, quarantine }) => !side || quarantine.isAside || beside.isStopped,
+        ).length,
       }),
     },
   };
@@ -133,9 +137,11 @@ function cutOff({ binding, clock, secrets }: Host): Host {
   };
 }
 
+type Shadow = ShadowOptions & Required<Pick<LoadedPlugin, 'beside'>>;
+
 type AnyHook = (...args: readonly unknown[]) => unknown;
 
-function buildHook(hook: HookName, options: ShadowOptions, ledger: Ledger): AnyHook {
+function buildHook(hook: HookName, options: Shadow, ledger: Ledger): AnyHook {
   return (...args) => {
     const exchange = args[0] as ExchangeState;
     const binding = args[2] as ShadowBinding;
@@ -156,14 +162,14 @@ function buildChunkHook(hook: HookName): AnyHook {
 
 /** Decides once for an exchange, at its first hook. */
 function findCompanion(
-  { percent }: ShadowOptions,
+  { percent, beside }: Shadow,
   ledger: Ledger,
   binding: ShadowBinding,
   exchange: ExchangeState,
 ): Companion | undefined {
   const known = exchange.state.get(binding.note) as Companion | null | undefined;
   if (known !== undefined) return known ?? undefined;
-  const companion = choose(percent, ledger, binding, exchange);
+  const companion = beside.isStopped ? undefined : choose(percent, ledger, binding, exchange);
   exchange.state.set(binding.note, companion ?? null);
   return companion;
 }

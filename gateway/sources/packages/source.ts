@@ -126,10 +126,13 @@ class PackageSource implements PluginSource {
     return pin !== undefined && isRevoked(index, pin.plugin, pin.version);
   }
 
-  /** Also when what is installed does not load, and what runs goes on. */
+  /** Stops what goes with the installed version, also when that does not load, and what runs goes on. */
   #stopRevoked(plugin: string, running: LoadedPlugin | undefined, index: TrustedIndex): void {
-    const previous = running?.previous;
-    if (previous && isRevoked(index, plugin, previous.version)) previous.isStopped = true;
+    for (const other of [running?.previous, running?.beside]) {
+      if (other === undefined || other.isStopped || !isRevoked(index, plugin, other.version)) continue;
+      other.isStopped = true;
+      this.#options.log.warn('a version was stopped: it was revoked', { plugin, version: other.version });
+    }
   }
 
   /** Loads what is pinned, and what is on trial beside it; that one alone may fail. */

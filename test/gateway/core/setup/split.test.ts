@@ -6,6 +6,7 @@ import { splitPlugin } from '../../../../gateway/core/setup/split.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
 import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { until } from '../../../support/until.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 
@@ -83,6 +84,23 @@ describe('two versions of a plugin', () => {
       assert.deepEqual([...seen], [expected]);
     });
   }
+
+  it('give all to the stable version once the canary is stopped, but for exchanges that are on it', async () => {
+    const letGo: (() => void)[] = [];
+    const onRequest = (): Promise<void> => new Promise((resolve) => letGo.push(resolve));
+    const canary = stamp('1.1.0', { onRequest });
+    const split = splitPlugin({ stable: stamp('1.0.0'), canary, percent: 100, key: 'ip' });
+    await start(split);
+    const begun = ask('10.0.0.1');
+    await until(() => letGo.length === 1);
+
+    split.beside.isStopped = true;
+    const after = await ask('10.0.0.1');
+    for (const go of letGo) go();
+
+    assert.deepEqual([(await begun).version, after.version], ['1.1.0', '1.0.0']);
+    assert.equal(split.split.report().withdrawn, 1);
+  });
 
   it('run all hooks of an exchange in one version, each with what its own set-up made', async () => {
     const mixed: string[] = [];

@@ -75,6 +75,20 @@ describe('a version in the shadow', () => {
     assert.ok(compared > 15 && compared < 75, `${compared} of 200`);
   });
 
+  it('gets no more exchanges once it is stopped', async () => {
+    let runs = 0;
+    const onRequest = (): void => void runs++;
+    await start(stamp('1.0.0'), { onRequest });
+    await shadowed.ask();
+    await shadowed.settled(1);
+
+    shadowed.beside.isStopped = true;
+    await shadowed.askAll(5);
+
+    const { compared, candidate, withdrawn } = shadowed.report();
+    assert.deepEqual([runs, compared, candidate.exchanges, withdrawn], [1, 1, 1, 1]);
+  });
+
   it('leaves a refusal of the installed version as it is', async () => {
     const refuses = (): never => {
       throw new GatewayError('UNAUTHENTICATED', 'who are you?');

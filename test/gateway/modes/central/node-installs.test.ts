@@ -5,9 +5,10 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PluginIndex } from '../../../../gateway/package/trust.ts';
 import { sealSecret } from '../../../../gateway/sources/secrets.ts';
-import { type Market, sampleIndex } from '../../../support/packages.ts';
+import { type Market, NOW, sampleIndex } from '../../../support/packages.ts';
 import { makeApi, publish, write } from '../../../support/publish.ts';
 import {
+  installOf,
   makeVersion,
   type SignedPackage,
   storeIndex,
@@ -120,6 +121,32 @@ describe('node with installs', function () {
     assert.equal(await stage.ask(), 503);
     assert.ok(performance.now() - from < 6_000, 'it took longer than a poll');
   });
+
+  for (const place of ['canary', 'shadow'] as const) {
+    it(`stops a revoked ${place} within a poll, also while the installed version no longer verifies and goes on`, async () => {
+      await storePackage(databaseUrl, second);
+      const { waitForLog } = await stage.start();
+      const { version, sha256, granted, manifest, configSchema } = installOf(second);
+      const pin = { version, sha256, granted, manifest, configSchema, percent: 100, startedAt: NOW };
+      const rule = { minExchanges: 100, maxErrorPart: 0.01, maxSlowdown: 2 };
+      const revision = await stage.upgrade(
+        first,
+        place === 'shadow' ? { shadow: pin } : { canary: { ...pin, key: 'request', rule } },
+      );
+      await waitForLog((line) => line['message'] === 'revision in force' && line['revision'] === revision);
+      const before = await stage.ask();
+
+      const entry = { sha256, state: 'revoked' } as const;
+      const plugins = { 'acme/hello': { '2.0.0': entry } };
+      await storeIndex(databaseUrl, market, { ...index, version: index.version + 1, plugins });
+      const report = await waitForInstall(databaseUrl, ({ problem }) => problem !== null);
+      await waitForLog((line) => line['message'] === 'a version was stopped: it was revoked');
+
+      assert.equal(before, place === 'shadow' ? '1.0.0' : '2.0.0');
+      assert.deepEqual([report.running, report.problem?.code], ['1.0.0', 'NOT_IN_INDEX']);
+      assert.equal(await stage.ask(), '1.0.0');
+    });
+  }
 
   it('goes on with what runs when the fixtures of the next version fail', async () => {
     const fixture = {
