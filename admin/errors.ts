@@ -32,6 +32,7 @@ export type AdminErrorCode =
   | 'DATABASE_UNAVAILABLE'
   | 'SIGNING_UNAVAILABLE'
   | 'TOO_MANY_WRITES'
+  | 'TOO_MANY_REPLAYS'
   | 'NODES_BEHIND';
 
 /** Describes one error code. `isRetryable` tells a client whether the same request may succeed later. */
@@ -71,6 +72,7 @@ export const ADMIN_ERRORS: Readonly<Record<AdminErrorCode, AdminErrorSpec>> = {
   DATABASE_UNAVAILABLE: { status: 503, isRetryable: true, title: 'The database is out of reach' },
   SIGNING_UNAVAILABLE: { status: 503, isRetryable: false, title: 'The marketplace cannot sign here' },
   TOO_MANY_WRITES: { status: 503, isRetryable: true, title: 'Too many writes are waiting' },
+  TOO_MANY_REPLAYS: { status: 503, isRetryable: true, title: 'Too many replays are waiting' },
   NODES_BEHIND: { status: 504, isRetryable: true, title: 'Not every node runs the revision yet' },
 };
 

@@ -9,7 +9,7 @@ import { runChild } from '../child.ts';
 import { findEntity, type Input } from '../document/read.ts';
 import { AdminError, invalidField } from '../errors.ts';
 import { type PackageServices, readPackage } from '../installs/package.ts';
-import { createQueue } from '../queue.ts';
+import { createQueue, type QueueOptions } from '../queue.ts';
 import { listRecorded } from '../store/recorded/requests.ts';
 
 /** The compiled name: a URL in a string is not rewritten by the compiler. */
@@ -21,12 +21,17 @@ const LIFE_MS = 40_000;
 /** Longest report that is read: a plugin chooses what is in it. */
 const MAX_REPORT_BYTES = 4_194_304;
 
-/** Each takes three processes. */
-const inTurn: ReturnType<typeof createQueue> = createQueue({
+/** Bounds how many there are: each takes three processes. */
+export const REPLAY_QUEUE: QueueOptions = {
   atOnce: 1,
   maxWaiting: 4,
-  refuse: () => new AdminError('TOO_MANY_WRITES', 'Too many replays are waiting; try again.'),
-});
+  refuse: () =>
+    new AdminError('TOO_MANY_REPLAYS', 'Too many replays are waiting; try again.', {
+      headers: { 'Retry-After': String(BUDGET_MS / 1_000) },
+    }),
+};
+
+const inTurn: ReturnType<typeof createQueue> = createQueue(REPLAY_QUEUE);
 
 /** Says what to replay. */
 export interface ReplayOrder {
@@ -41,7 +46,7 @@ interface Report {
   readonly incidents: readonly string[];
 }
 
-/** Replays, and gives what came of it. @throws CONFIG_INVALID; CONFLICT when nothing is recorded; TOO_MANY_WRITES */
+/** Replays, and gives what came of it. @throws CONFIG_INVALID; CONFLICT when nothing is recorded; TOO_MANY_REPLAYS */
 export async function replay(services: PackageServices, state: DocumentState, order: ReplayOrder): Promise<Input> {
   const { plugin, input } = order;
   const version = String(input['version']);

@@ -2,7 +2,7 @@
 // Must not decide which version stays: it counts how each fares, and lets go of one that fails.
 import { readPluginConfig } from '../config.ts';
 import { type Incident, Quarantine } from '../hooks/quarantine.ts';
-import type { HookName } from '../manifest.ts';
+import { HOOK_NAMES, type HookName } from '../manifest.ts';
 import type { SplitKey } from '../model.ts';
 import type { LoadedPlugin } from '../pipeline.ts';
 import type { Exchange, Host, Plugin } from '../plugin.ts';
@@ -17,15 +17,6 @@ export interface SplitOptions {
   readonly percent: number;
   readonly key: SplitKey;
 }
-
-const HOOKS: readonly HookName[] = [
-  'onRequest',
-  'onRequestChunk',
-  'onUpstreamRequest',
-  'onResponse',
-  'onResponseChunk',
-  'onLog',
-];
 
 /** Joins two versions into one plugin. What it holds of either is given back with its own lease. */
 export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick<LoadedPlugin, 'split' | 'beside'>> {
@@ -54,7 +45,7 @@ export function splitPlugin(options: SplitOptions): LoadedPlugin & Required<Pick
       await Promise.allSettled(sides.map(async ({ plugin: side, state }) => side.plugin.close?.(state)));
     },
   };
-  const hooks = HOOKS.filter((hook) => stable.plugin[hook] ?? canary.plugin[hook]);
+  const hooks = HOOK_NAMES.filter((hook) => stable.plugin[hook] ?? canary.plugin[hook]);
   for (const hook of hooks) plugin[hook] = buildHook(hook, { ...options, beside }, noteIncident);
 
   return {
