@@ -11,6 +11,9 @@ import { type SendEvents, type Sending, sendRequest } from './request-writer.ts'
 import { type ResponseEvents, ResponseReader } from './response-reader.ts';
 import { isShortage } from './shortage.ts';
 
+/** A target that had less than this share of `connectMs` to open a connection is not to blame: the rest went by in our queue. */
+const OWN_SHARE = 0.5;
+
 /** Is what a call is made of. */
 export interface CallOptions {
   readonly request: UpstreamRequest;
@@ -29,8 +32,10 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   readonly #request: UpstreamRequest;
   readonly #handler: UpstreamHandler;
   readonly #deadlines: Deadlines;
+  readonly #connectMs: number;
   readonly #reader: ResponseReader;
   #connection: Connection | undefined;
+  #lentMs = 0;
   #sending: Sending | undefined;
   #head: ResponseHead | undefined;
   #trailers: readonly string[] | undefined;
@@ -50,6 +55,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#handler = handler;
     this.#deadlines = deadlines;
     this.#reader = new ResponseReader(request.method, request.upgrade !== undefined, this);
+    this.#connectMs = connectMs;
     // Waiting for a connection counts as connecting: to the client it is the same.
     this.deadlineMs = this.#within(connectMs);
     deadlines.watch(this);
@@ -57,6 +63,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   use(connection: Connection): void {
     this.#connection = connection;
+    if (!connection.isOpen) this.#lentMs = performance.now();
     connection.carry(this);
   }
 
@@ -169,7 +176,9 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     } else if (performance.now() >= (this.#request.deadlineMs ?? Number.POSITIVE_INFINITY)) {
       this.#fail('deadline-exceeded', cause);
     } else if (!this.#connection) this.#fail('overloaded', new Error('no connection was free in time'));
-    else if (!this.#connection.isOpen) this.#fail('connect-timeout', cause);
+    else if (!this.#connection.isOpen && performance.now() - this.#lentMs < OWN_SHARE * this.#connectMs) {
+      this.#fail('overloaded', new Error('no connection was free in time to open it'));
+    } else if (!this.#connection.isOpen) this.#fail('connect-timeout', cause);
     else if (this.#head || !this.#isSent) this.#fail('idle-timeout', cause);
     else this.#fail('response-timeout', cause);
   }
