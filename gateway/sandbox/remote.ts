@@ -2,7 +2,7 @@
 // Must not know how messages travel.
 import type { HookName, Manifest } from '../core/manifest.ts';
 import type { Exchange, Host, Plugin } from '../core/plugin.ts';
-import { type Conversation, GuestGone, GuestTimeout, type Reply } from './conversation.ts';
+import { type Conversation, GuestGone, type Reply } from './conversation.ts';
 import { applyEffects, findBlob, ProtocolError } from './effects.ts';
 import { DeniedError } from './grants.ts';
 import { GuardedExchange } from './guard.ts';
@@ -207,10 +207,10 @@ class RemotePlugin implements Remote {
     }
   }
 
+  /** A hook that is late is told and counted by the pipeline; its guest, if it is killed for that, by its keeper. */
   #raise(error: unknown, hook: HookName): never {
     const { onIncident } = this.#options;
     if (error instanceof DeniedError) onIncident({ kind: 'denied', message: error.message, hook });
-    if (error instanceof GuestTimeout) onIncident({ kind: 'timeout', message: error.message, hook });
     if (error instanceof ProtocolError) onIncident({ kind: 'crash', message: error.message, hook });
     throw error;
   }

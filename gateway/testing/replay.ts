@@ -1,11 +1,12 @@
 // Runs recorded requests through versions of a plugin, with the gateway's own pipeline, and says what they do differently.
 // Must not know where the plugin's code runs.
+import { isCutOff } from '../core/hooks/cut-off.ts';
 import type { Manifest } from '../core/manifest.ts';
 import { GatewayError, type Plugin } from '../core/plugin.ts';
 import type { SideReport } from '../core/setup/side-report.ts';
 import { runCounted, type Tally } from '../core/setup/trial.ts';
 import { addExchange, type Comparison, NOTHING_COMPARED } from '../core/shadow/comparison.ts';
-import { isCutOff, markBody } from '../core/shadow/copy.ts';
+import { markBody } from '../core/shadow/copy.ts';
 import { diffEffects, type Effects, type Outcome } from '../core/shadow/effects.ts';
 import type { RecordedRequest } from '../core/shadow/recorded.ts';
 import { fakeClock } from './clock.ts';

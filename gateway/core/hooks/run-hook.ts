@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts';
 import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
+import { isCutOff } from './cut-off.ts';
 import { chooseVersion, reportPrevious } from './previous.ts';
 import { takeReason, takeSample } from './sample.ts';
 
@@ -117,7 +118,8 @@ function expire(walk: Walk, step: Step | ChunkStep): undefined {
   const { instance } = step;
   instance.stats.timeouts++;
   const { name, limits } = instance.plugin.manifest;
-  walk.log.error('a plugin hook did not settle in time', describe(walk, instance, { timeoutMs: limits.timeoutMs }));
+  const facts = { hook: step.hook, timeoutMs: limits.timeoutMs };
+  walk.log.error('a plugin hook did not settle in time', describe(walk, instance, facts));
   noteFailure(walk, step, `it did not settle within ${limits.timeoutMs} ms`);
   if (policyOf(instance) !== 'open') throw new GatewayError('PLUGIN_TIMEOUT', `plugin ${name} took too long`);
 }
@@ -129,6 +131,8 @@ function fail(walk: Walk, step: Step | ChunkStep, error: unknown): undefined {
     noteSuccess(walk, instance);
     throw error;
   }
+  // The sandbox counts the same time, and is first where this process was busy.
+  if (isCutOff(error)) return expire(walk, step);
   instance.stats.errors++;
   walk.log.error('a plugin hook failed', describe(walk, instance, { error }));
   noteFailure(walk, step, error instanceof Error ? error.message : String(error));

@@ -1,6 +1,7 @@
 // One hook of one of two versions: timed and counted, and what its failure comes to.
 // Must not choose between the versions: split.ts does.
 import { GatewayError } from '../errors.ts';
+import { isCutOff } from '../hooks/cut-off.ts';
 import type { Incident, Quarantine } from '../hooks/quarantine.ts';
 import { takeSample } from '../hooks/sample.ts';
 import type { HookName } from '../manifest.ts';
@@ -79,6 +80,7 @@ export class Trusted implements Judge {
 
   failed(error: unknown): never {
     if (error instanceof GatewayError) this.#tally.refusals++;
+    else if (isCutOff(error)) this.#tally.timeouts++;
     else this.#tally.errors++;
     throw error;
   }
@@ -126,7 +128,7 @@ export class OnTrial implements Judge {
       this.succeeded();
       throw error;
     }
-    const hasExpired = error === EXPIRED;
+    const hasExpired = error === EXPIRED || isCutOff(error);
     if (hasExpired) tally.timeouts++;
     else tally.errors++;
     const cause = hasExpired ? new Error(`it did not settle within ${limits.timeoutMs} ms`) : error;

@@ -2,12 +2,13 @@
 // Must not let the exchange wait for the candidate, nor feel it.
 import { GatewayError } from '../errors.ts';
 import type { ExchangeState } from '../exchange/exchange.ts';
+import { isCutOff } from '../hooks/cut-off.ts';
 import type { Quarantine } from '../hooks/quarantine.ts';
 import type { HookName } from '../manifest.ts';
 import type { Host } from '../plugin.ts';
 import { runCounted, type Side, type Tally, Trusted } from '../setup/trial.ts';
 import { addExchange, type Comparison } from './comparison.ts';
-import { copyExchange, type Ending, ExchangeCopy, isCutOff, readEffects } from './copy.ts';
+import { copyExchange, type Ending, ExchangeCopy, readEffects } from './copy.ts';
 import { type Difference, diffEffects, type Effects } from './effects.ts';
 import { listSecrets, redactDifferences, redactPath, WITHHELD } from './redact.ts';
 

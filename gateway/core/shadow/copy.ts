@@ -5,6 +5,7 @@ import { GatewayError } from '../errors.ts';
 import { ExchangeState, RequestState } from '../exchange/exchange.ts';
 import { readFieldName } from '../exchange/field-name.ts';
 import { Headers } from '../exchange/headers.ts';
+import { isCutOff } from '../hooks/cut-off.ts';
 import type { Consumer, Credential, CredentialFinder, Exchange, ExchangeOutcome, Identity } from '../plugin.ts';
 import type { BodyMark, Effects, Outcome } from './effects.ts';
 
@@ -68,11 +69,6 @@ function readEnding(
   if (error === undefined) return { outcome: answer ? 'answered' : 'went on', code: undefined, status: undefined };
   const reason = error instanceof Error ? error.message : String(error);
   return { outcome: 'failed', code: reason.slice(0, MAX_REASON_LENGTH), status: undefined };
-}
-
-/** Says whether a hook failed because its sandbox cut it off. Told by its name: the core knows no sandbox. */
-export function isCutOff(error: unknown): boolean {
-  return error instanceof Error && error.name === 'GuestTimeout';
 }
 
 /** Marks a body; none stays none. */
