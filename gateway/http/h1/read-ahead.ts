@@ -13,6 +13,11 @@ export class ReadAhead {
     return this.#bytes !== undefined && this.#bytes.length > MAX_AHEAD_BYTES;
   }
 
+  /** Says that nothing came. */
+  get isEmpty(): boolean {
+    return this.#bytes === undefined;
+  }
+
   /** Adds a copy: the bytes are lent. */
   add(lent: Buffer): void {
     this.#bytes = Buffer.concat(this.#bytes ? [this.#bytes, lent] : [lent]);

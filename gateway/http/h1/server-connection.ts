@@ -41,7 +41,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
   #response: ServerResponse | undefined;
   #body: ServerBody | undefined;
   #tunnel: SocketTunnel | undefined;
-  readonly #ahead = new ReadAhead();
+  readonly ahead: ReadAhead = new ReadAhead();
   #requests = 0;
   /** `deaf`: what came is no message, so nothing that follows is read. */
   #state: 'open' | 'deaf' | 'lingering' | 'closed' = 'open';
@@ -103,7 +103,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     this.#pause.forget();
     const tunnel = this.#options.tally.openTunnel(this.socket);
     this.#tunnel = tunnel;
-    const ahead = this.#ahead.take();
+    const ahead = this.ahead.take();
     if (ahead) tunnel.take(ahead);
     return tunnel;
   }
@@ -136,8 +136,8 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
           rest = rest.subarray(end);
           if (!this.#response && this.#state === 'open') this.#rest();
         } else if (this.#response) {
-          this.#ahead.add(rest);
-          if (this.#ahead.isFull) this.pauseReading();
+          this.ahead.add(rest);
+          if (this.ahead.isFull) this.pauseReading();
           return;
         } else {
           const end = this.#readHead(rest);
@@ -216,9 +216,9 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
       return;
     }
     this.#rest();
-    const ahead = this.#ahead.take();
+    const ahead = this.ahead.take();
     if (ahead) this.#read(ahead);
-    if (this.socket.isPaused() && !this.#ahead.isFull && !this.#body?.isHolding) this.resumeReading();
+    if (this.socket.isPaused() && !this.ahead.isFull && !this.#body?.isHolding) this.resumeReading();
   }
 
   /** Waits for the next request. */
@@ -262,7 +262,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     if (this.#state === 'lingering' || this.#state === 'closed') return;
     this.#state = 'lingering';
     this.#response = undefined;
-    this.#ahead.take();
+    this.ahead.take();
     this.deadlineMs = this.#linger.begin();
     this.socket.end();
     this.resumeReading();

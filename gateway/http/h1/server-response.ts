@@ -6,6 +6,8 @@ import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
 import { breakSocket } from '../message/break-socket.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
 import { httpDate } from '../message/http-date.ts';
+import { writeLate } from '../message/late-writes.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** Largest body that is joined with its head. */
@@ -16,6 +18,8 @@ export interface ResponseConnection {
   readonly socket: Socket;
   /** No further request is wanted on this connection. */
   readonly isClosing: boolean;
+  /** Has come behind the request, and waits for the end of this response. */
+  readonly ahead: ReadAhead;
   /** Runs when the last byte was handed to the system. */
   readonly written: (error?: Error | null) => void;
   /** Bytes wait for the client to take them. */
@@ -124,7 +128,12 @@ export class ServerResponse implements OutgoingResponse {
     }
     if (rest === '' && socket.writableLength === 0) process.nextTick(written);
     // Also when nothing is left to write: the callback comes behind what was written before.
-    else if (!socket.write(rest, 'latin1', written)) this.#connection.stalled();
+    else if (!this.#writeLast(rest)) this.#connection.stalled();
+  }
+
+  #writeLast(rest: string): boolean {
+    const { socket, written, ahead } = this.#connection;
+    return ahead.isEmpty ? writeLate(socket, rest, written) : socket.write(rest, 'latin1', written);
   }
 
   switchProtocols(headers: readonly string[]): Tunnel {

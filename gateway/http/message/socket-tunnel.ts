@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { BodySink, Tunnel } from '../../core/ports.ts';
 import { breakSocket } from './break-socket.ts';
+import { writeLate } from './late-writes.ts';
 import { checkEnd } from './orderly-end.ts';
 
 /** Most bytes that are kept before somebody listens. */
@@ -62,7 +63,7 @@ export class SocketTunnel implements Tunnel {
   write(chunk: Uint8Array): boolean {
     if (!this.#socket.writable) return true;
     this.#events.onActivity();
-    return this.#socket.write(chunk);
+    return writeLate(this.#socket, chunk);
   }
 
   onDrain(callback: () => void): void {

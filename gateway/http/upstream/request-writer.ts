@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { BodySink, BodySource, UpstreamRequest } from '../../core/ports.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
+import { writeLate } from '../message/late-writes.ts';
 
 /** Largest body that leaves in one write with its head. */
 const MAX_JOINED_BYTES = 16 * 1024;
@@ -33,7 +34,7 @@ export function sendRequest(socket: Socket, request: UpstreamRequest, events: Se
   if (body === undefined) {
     // A method that expects content says that there is none; RFC 9110 section 8.6.
     const framing = EXPECTS_CONTENT.has(request.method) ? 'Content-Length: 0\r\n' : '';
-    socket.write(`${writeHead(request)}${framing}\r\n`, 'latin1');
+    writeLate(socket, `${writeHead(request)}${framing}\r\n`);
     events.onSent();
     return NOTHING_TO_WAIT_FOR;
   }
@@ -53,7 +54,7 @@ function writeHead({ method, target, headers, upgrade }: UpstreamRequest): strin
 
 function sendBytes(socket: Socket, head: string, body: Uint8Array): void {
   if (body.length <= MAX_JOINED_BYTES) {
-    socket.write(Buffer.concat([Buffer.from(head, 'latin1'), body]));
+    writeLate(socket, Buffer.concat([Buffer.from(head, 'latin1'), body]));
     return;
   }
   socket.write(head, 'latin1');
@@ -76,7 +77,7 @@ class BodySending implements Sending, BodySink {
     this.#events = events;
     const framing = body.length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`;
     const expect = body.expectsContinue ? 'Expect: 100-continue\r\n' : '';
-    socket.write(`${writeHead(request)}${framing}\r\n${expect}\r\n`, 'latin1');
+    writeLate(socket, `${writeHead(request)}${framing}\r\n${expect}\r\n`);
     if (!body.expectsContinue) {
       this.proceed();
       return;
