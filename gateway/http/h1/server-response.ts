@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
 import { breakSocket } from '../message/break-socket.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
+import { appendField, appendFields } from '../message/fields.ts';
 import { httpDate } from '../message/http-date.ts';
 import { writeLate } from '../message/late-writes.ts';
 import type { ReadAhead } from './read-ahead.ts';
@@ -63,7 +64,7 @@ export class ServerResponse implements OutgoingResponse {
     const { socket } = this.#connection;
     // A client that does not read would make us keep them all.
     if (this.#request.version === '1.0' || this.hasHead || socket.writableNeedDrain || !socket.writable) return;
-    socket.write(`${statusLine(status)}${writeLines(headers)}\r\n`, 'latin1');
+    socket.write(`${appendFields(statusLine(status), headers)}\r\n`, 'latin1');
   }
 
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
@@ -77,7 +78,7 @@ export class ServerResponse implements OutgoingResponse {
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at] ?? '';
       if (name.length === 4 && name.toLowerCase() === 'date') hasDate = true;
-      head += `${name}: ${headers[at + 1]}\r\n`;
+      head = appendField(head, name, headers[at + 1] ?? '');
     }
     // RFC 9110 section 6.6.1.
     if (!hasDate) head += `Date: ${httpDate()}\r\n`;
@@ -99,7 +100,7 @@ export class ServerResponse implements OutgoingResponse {
     this.#head = '';
     if (head !== '' && chunk.length === this.#length && chunk.length <= MAX_JOINED_BYTES) {
       // A small body that came in one piece leaves with the head as one string: one write instead of two.
-      this.#head = head + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
+      this.#head = head + toLatin1(chunk);
       return true;
     }
     if (head !== '') {
@@ -139,7 +140,7 @@ export class ServerResponse implements OutgoingResponse {
   switchProtocols(headers: readonly string[]): Tunnel {
     this.hasHead = true;
     const { socket } = this.#connection;
-    socket.write(`${statusLine(101)}${writeLines(headers)}Connection: Upgrade\r\n\r\n`, 'latin1');
+    socket.write(`${appendFields(statusLine(101), headers)}Connection: Upgrade\r\n\r\n`, 'latin1');
     return this.#connection.switchProtocols();
   }
 
@@ -187,10 +188,10 @@ export class ServerResponse implements OutgoingResponse {
   }
 }
 
-function writeLines(headers: readonly string[]): string {
-  let text = '';
-  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return text;
+// Nearly every chunk is a Buffer, and a view of it would cost as much as its bytes.
+function toLatin1(chunk: Uint8Array): string {
+  const bytes = chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+  return bytes.toString('latin1');
 }
 
 // One function for all: a closure per response would cost on every request.

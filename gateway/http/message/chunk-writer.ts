@@ -1,6 +1,7 @@
 // Writes chunked bodies.
 // Must not decide whether a body is chunked.
 import type { Socket } from 'node:net';
+import { appendFields } from './fields.ts';
 
 /** Writes one chunk; gives false when the writer should wait for the socket to drain. @see RFC 9112 section 7.1 */
 export function writeChunk(socket: Socket, chunk: Uint8Array): boolean {
@@ -15,7 +16,5 @@ export function writeChunk(socket: Socket, chunk: Uint8Array): boolean {
 /** Gives the last chunk with its trailers (name, value, name, value ...). @see RFC 9112 section 7.1.2 */
 export function writeLastChunk(trailers: readonly string[] | undefined): string {
   if (!trailers || trailers.length === 0) return '0\r\n\r\n';
-  let text = '0\r\n';
-  for (let at = 0; at < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`;
-  return `${text}\r\n`;
+  return `${appendFields('0\r\n', trailers)}\r\n`;
 }

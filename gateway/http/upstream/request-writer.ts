@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { BodySink, BodySource, UpstreamRequest } from '../../core/ports.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
+import { appendFields } from '../message/fields.ts';
 import { writeLate } from '../message/late-writes.ts';
 
 /** Largest body that leaves in one write with its head. */
@@ -47,8 +48,7 @@ export function sendRequest(socket: Socket, request: UpstreamRequest, events: Se
 const EXPECTS_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 function writeHead({ method, target, headers, upgrade }: UpstreamRequest): string {
-  let head = `${method} ${target} HTTP/1.1\r\n`;
-  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  const head = appendFields(`${method} ${target} HTTP/1.1\r\n`, headers);
   return upgrade === undefined ? head : `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
 }
 
