@@ -44,6 +44,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   /** The client owes bytes of its body. */
   #isClientsTurn = false;
   #isPaused = false;
+  /** The bytes at hand held a head or some of a body: the framing alone is no progress. */
+  #hasProgressed = false;
   #hasEnded = false;
   /** The client's side of the tunnel has closed. */
   #isClientGone = false;
@@ -92,7 +94,8 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   onOpen(socket: Socket): void {
     if (this.isOver) return;
-    this.deadlineMs = this.#within(this.#request.idleMs);
+    // A request that leaves whole has been sent by the time that this would say something.
+    if (this.hasBodyToCome) this.deadlineMs = this.#within(this.#request.idleMs);
     this.#sending = sendRequest(socket, this.#request, this);
   }
 
@@ -115,10 +118,13 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   }
 
   onBytes(bytes: Buffer): void {
+    this.#hasProgressed = false;
     try {
       const rest = this.#reader.read(bytes);
       if (this.#hasEnded) this.#complete(rest);
       else if (this.#head?.status === 101) this.#switch(this.#head, rest);
+      // Once for all that came together, and not at all for a response that came whole.
+      else if (this.#hasProgressed && !this.isOver) this.#wait();
     } catch (error) {
       this.#fail(
         this.#head ? 'broken-response' : 'invalid-response',
@@ -135,17 +141,16 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
 
   onHead(head: ResponseHead): void {
     this.#head = head;
-    this.#wait();
+    this.#hasProgressed = true;
     if (!this.isOver) this.#handler.onHead(head.status, head.rawHeaders);
   }
 
   onBody(bytes: Buffer): void {
     if (this.isOver) return;
-    this.#wait();
+    this.#hasProgressed = true;
     // The bytes are lent by the connection, and whoever gets them may keep them.
     if (this.#handler.onChunk(Buffer.from(bytes)) || this.isOver || this.#isPaused) return;
     this.#isPaused = true;
-    this.#wait();
     this.#connection?.socket.pause();
   }
 
