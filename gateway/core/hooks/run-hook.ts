@@ -1,5 +1,6 @@
 // Runs one hook: timed and counted always, bounded in time, its failures dealt with by fail policy.
 // Must not know chains or their order.
+import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import type { FailPolicy } from '../manifest.ts';
 import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';

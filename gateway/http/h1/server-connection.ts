@@ -1,6 +1,7 @@
 // One client connection: reads requests one at a time, in order, and closes it as it should be closed.
 // Must not know what a request is about.
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../../core/errors.ts';
 import type { Tunnel } from '../../core/ports.ts';
 import type { Timed } from '../message/deadlines.ts';

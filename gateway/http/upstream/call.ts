@@ -1,6 +1,7 @@
 // One try: a request on its way over a connection, and the response to it.
 // Must not retry: it says how far it came.
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from '../../core/ports.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
 import { SocketTunnel } from '../message/socket-tunnel.ts';

@@ -1,6 +1,7 @@
 // One connection to a target: carries one request at a time, and says when it can carry another.
 // Must not choose targets or try again.
 import type { LookupFunction, Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { TargetAddress } from '../../core/ports.ts';
 import { checkEnd } from '../message/orderly-end.ts';
 import { connectReading, type LentReader } from '../message/shared-reads.ts';
