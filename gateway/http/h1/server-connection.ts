@@ -142,7 +142,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
           return;
         } else {
           const end = this.#readHead(rest);
-          if (end === -1) return;
+          if (end === -1 || end === rest.length) return;
           rest = rest.subarray(end);
         }
       }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
 import { breakSocket } from '../message/break-socket.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
-import { appendField, appendFields } from '../message/fields.ts';
+import { appendField, appendFields, isNamed } from '../message/fields.ts';
 import { httpDate } from '../message/http-date.ts';
 import { writeLate } from '../message/late-writes.ts';
 import type { ReadAhead } from './read-ahead.ts';
@@ -77,7 +77,7 @@ export class ServerResponse implements OutgoingResponse {
     let hasDate = false;
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at] ?? '';
-      if (name.length === 4 && name.toLowerCase() === 'date') hasDate = true;
+      if (isNamed(name, 'date')) hasDate = true;
       head = appendField(head, name, headers[at + 1] ?? '');
     }
     // RFC 9110 section 6.6.1.

@@ -82,6 +82,16 @@ export function appendFields(text: string, fields: readonly string[]): string {
   return longer;
 }
 
+/**
+ * Says whether a field name is the one given in lower case, which has letters and hyphens only. Both are tokens: among those
+ * the bit that tells upper from lower case makes nothing but a letter of a letter, and nothing but a hyphen of a hyphen.
+ */
+export function isNamed(name: string, lower: string): boolean {
+  if (name.length !== lower.length) return false;
+  for (let at = 0; at < lower.length; at++) if ((name.charCodeAt(at) | 0x20) !== lower.charCodeAt(at)) return false;
+  return true;
+}
+
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }

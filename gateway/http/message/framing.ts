@@ -1,5 +1,6 @@
 // Which framing of a message is accepted: one way only, everything ambiguous refused.
 // Must not rely on what was sent being sensible: readers differ in what they make of the rest.
+import { isNamed } from './fields.ts';
 import { MalformedMessage } from './malformed.ts';
 
 /** Is what the fields of a message say about the message itself. */
@@ -15,7 +16,6 @@ export interface MessageFacts {
   /** Says that the sender reads trailers. RFC 9110 section 10.1.4. */
   acceptsTrailers: boolean;
   keepAlive: string | undefined;
-  hasDate: boolean;
 }
 
 // Up to 2^53 without sign, blanks or leading zeros: `010`, `+5` and `5, 5` are read in different ways.
@@ -35,67 +35,58 @@ export function readMessageFacts(fields: readonly string[]): MessageFacts {
     expect: undefined,
     acceptsTrailers: false,
     keepAlive: undefined,
-    hasDate: false,
   };
-  for (let at = 0; at < fields.length; at += 2) {
-    const name = fields[at] ?? '';
-    // Few lengths have a name that matters here, which spares most lines the lower-casing.
-    switch (name.length) {
-      case 2:
-      case 4:
-      case 6:
-      case 7:
-      case 10:
-      case 14:
-      case 17:
-        readField(facts, name.toLowerCase(), fields[at + 1] ?? '');
-        break;
-      default:
-        break;
-    }
-  }
+  for (let at = 0; at < fields.length; at += 2) readField(facts, fields[at] ?? '', fields[at + 1] ?? '');
   if (facts.isChunked && facts.length !== undefined) {
     throw new MalformedMessage('both Content-Length and Transfer-Encoding');
   }
   return facts;
 }
 
+// By length, which tells most names apart from those that matter here: lower-casing each would be seen.
 function readField(facts: MessageFacts, name: string, value: string): void {
-  switch (name) {
-    case 'content-length':
-      if (facts.length !== undefined) throw new MalformedMessage('more than one Content-Length');
-      if (!CONTENT_LENGTH.test(value)) throw new MalformedMessage('Content-Length is not a plain number');
-      facts.length = Number(value);
+  switch (name.length) {
+    case 2:
+      if (isNamed(name, 'te')) facts.acceptsTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value);
       break;
-    case 'transfer-encoding':
-      if (facts.isChunked) throw new MalformedMessage('more than one Transfer-Encoding');
-      if (value.toLowerCase() !== 'chunked') throw new MalformedMessage('Transfer-Encoding is not chunked');
-      facts.isChunked = true;
-      break;
-    case 'connection':
-      // Nearly always one token.
-      if (value.includes(',')) for (const token of value.split(',')) addConnectionOption(facts, token.trim());
-      else addConnectionOption(facts, value);
-      break;
-    case 'upgrade':
-      facts.upgrade = facts.upgrade === undefined ? value : `${facts.upgrade}, ${value}`;
-      break;
-    case 'expect':
+    case 6:
       // Two are no expectation that anybody can meet.
-      facts.expect = facts.expect === undefined ? value.toLowerCase() : 'several';
+      if (isNamed(name, 'expect')) facts.expect = facts.expect === undefined ? value.toLowerCase() : 'several';
       break;
-    case 'te':
-      facts.acceptsTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value);
+    case 7:
+      if (isNamed(name, 'upgrade')) facts.upgrade = facts.upgrade === undefined ? value : `${facts.upgrade}, ${value}`;
       break;
-    case 'keep-alive':
-      facts.keepAlive = value;
+    case 10:
+      if (isNamed(name, 'connection')) readConnection(facts, value);
+      else if (isNamed(name, 'keep-alive')) facts.keepAlive = value;
       break;
-    case 'date':
-      facts.hasDate = true;
+    case 14:
+      if (isNamed(name, 'content-length')) readLength(facts, value);
+      break;
+    case 17:
+      if (isNamed(name, 'transfer-encoding')) readTransferCoding(facts, value);
       break;
     default:
       break;
   }
+}
+
+function readLength(facts: MessageFacts, value: string): void {
+  if (facts.length !== undefined) throw new MalformedMessage('more than one Content-Length');
+  if (!CONTENT_LENGTH.test(value)) throw new MalformedMessage('Content-Length is not a plain number');
+  facts.length = Number(value);
+}
+
+function readTransferCoding(facts: MessageFacts, value: string): void {
+  if (facts.isChunked) throw new MalformedMessage('more than one Transfer-Encoding');
+  if (value.toLowerCase() !== 'chunked') throw new MalformedMessage('Transfer-Encoding is not chunked');
+  facts.isChunked = true;
+}
+
+function readConnection(facts: MessageFacts, value: string): void {
+  // Nearly always one token.
+  if (value.includes(',')) for (const token of value.split(',')) addConnectionOption(facts, token.trim());
+  else addConnectionOption(facts, value);
 }
 
 function addConnectionOption(facts: MessageFacts, token: string): void {

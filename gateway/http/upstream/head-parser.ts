@@ -27,7 +27,9 @@ export interface ResponseHead {
 }
 
 // A reason is not read by anybody, but must not hold what ends a line.
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const MINOR_AT = 'HTTP/1.'.length;
+const STATUS_AT = 'HTTP/1.1 '.length;
 const NO_BODY: BodyFraming = { kind: 'none' };
 const CHUNKED: BodyFraming = { kind: 'chunked' };
 const UNTIL_CLOSE: BodyFraming = { kind: 'until-close' };
@@ -38,15 +40,16 @@ const UNTIL_CLOSE: BodyFraming = { kind: 'until-close' };
  */
 export function readResponseHead(text: string, method: string): ResponseHead {
   const lineEnd = text.indexOf('\r\n');
-  const match = STATUS_LINE.exec(lineEnd === -1 ? text : text.slice(0, lineEnd));
-  if (!match) throw new MalformedMessage('no HTTP/1.1 status line');
-  const status = Number(match[2]);
+  if (!STATUS_LINE.test(lineEnd === -1 ? text : text.slice(0, lineEnd))) {
+    throw new MalformedMessage('no HTTP/1.1 status line');
+  }
+  const status = Number(text.slice(STATUS_AT, STATUS_AT + 3));
   const rawHeaders: string[] = [];
   if (lineEnd !== -1) readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
   const facts = readMessageFacts(rawHeaders);
 
   const framing = findFraming(status, method, facts);
-  const isVersion11 = match[1] === '1';
+  const isVersion11 = text.charAt(MINOR_AT) === '1';
   const isKeptAlive = isVersion11 && framing !== UNTIL_CLOSE && !isConnectionOption(facts, 'close');
   return { status, rawHeaders, framing, isKeptAlive, keepAliveSeconds: readKeepAlive(facts.keepAlive) };
 }

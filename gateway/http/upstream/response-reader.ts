@@ -9,6 +9,7 @@ import { type ResponseHead, readResponseHead } from './head-parser.ts';
 const MAX_HEAD_BYTES = 64 * 1024;
 /** Most 1xx responses before the final one. */
 const MAX_INFORMATIONAL = 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Hears what was read. */
 export interface ResponseEvents {
@@ -100,7 +101,7 @@ export class ResponseReader {
     this.#events.onBody(own);
     if (this.#left > 0) return undefined;
     this.#finish(undefined);
-    return piece.subarray(own.length);
+    return own === piece ? NOTHING : piece.subarray(own.length);
   }
 
   #readChunks(chunks: ChunkedDecoder, piece: Buffer): Buffer | undefined {

@@ -1,0 +1,24 @@
+// Names of header fields, compared without regard to case.
+import assert from 'node:assert/strict';
+import { isNamed, isToken } from '../../../../gateway/http/message/fields.ts';
+
+const CHARACTERS = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter(isToken);
+const LOWER = CHARACTERS.filter((character) => character === character.toLowerCase());
+
+describe('the name of a field', () => {
+  it('is the one that lower-casing makes of it, whatever a token is made of', () => {
+    const differing = CHARACTERS.flatMap((sent) =>
+      // Of names that are asked for there are letters and hyphens only.
+      LOWER.filter((lower) => /[a-z-]/.test(lower))
+        .filter((lower) => isNamed(sent, lower) !== (sent.toLowerCase() === lower))
+        .map((lower) => `${sent} ${lower}`),
+    );
+
+    assert.deepEqual(differing, []);
+  });
+
+  it('is no other of the same length, and none that it begins', () => {
+    for (const name of ['Content-Lengti', 'content_length', 'Content-Lengt', 'Content-Length-'])
+      assert.equal(isNamed(name, 'content-length'), false);
+  });
+});
