@@ -99,7 +99,9 @@ export function spend(state: LeasedKey, nowMs: number): LimitVerdict {
   state.remaining -= 1;
   const { uses, window, scope } = state;
   const atMs = Math.floor(nowMs / scope.tickMs) * scope.tickMs;
-  if (uses[uses.length - 2] === atMs) uses[uses.length - 1] = (uses[uses.length - 1] ?? 0) + 1;
+  // Most keys have one use between two reports, and a list begun with `push` has room for sixteen more.
+  if (uses.length === 0) state.uses = [atMs, 1];
+  else if (uses[uses.length - 2] === atMs) uses[uses.length - 1] = (uses[uses.length - 1] ?? 0) + 1;
   else uses.push(atMs, 1);
   const resetMs = scope.windows[window]?.windowMs ?? 0;
   return { isAllowed: true, window, remaining: Math.max(0, state.remaining), resetMs };

@@ -70,8 +70,11 @@ export function readClient(request: IncomingRequest, head: RequestHead, isTruste
 
 /** Gives what Via says of a message that came in a version: HTTP/2 has no minor ones. @see RFC 9110 section 7.6.3 */
 export function viaOf(httpVersion: string): string {
-  return `${httpVersion === '2.0' ? '2' : httpVersion} sallyport`;
+  return VIA[httpVersion] ?? `${httpVersion} sallyport`;
 }
+
+// Whole, for every message gets one or two.
+const VIA: Readonly<Record<string, string>> = { '1.0': '1.0 sallyport', '1.1': '1.1 sallyport', '2.0': '2 sallyport' };
 
 /** Writes the gateway's own request headers: who called, from where, under which id. */
 export function writeOwnHeaders(lines: string[], exchange: ExchangeState, client: ClientFacts, port: number): void {
