@@ -35,10 +35,11 @@ export interface LastGood {
   /** Reads the newest generation that is whole; undefined when there is none. Never rejects. */
   load(): Promise<LastGoodCopy | undefined>;
   /**
-   * Plans to write this state soon, instead of any that still waits. `list` is called, and walked slice by slice, as it is
-   * written. With the update that led here from the state saved last, only that is written as a rule.
+   * Writes this state, instead of any that still waits. `list` is called, and walked slice by slice, as it is written. With the
+   * update that led here from the state saved last, only that is written as a rule, at once: resolves when it is on disk, or has
+   * failed. What must be written whole is written soon, and nobody waits for it.
    */
-  save(revision: number, list: () => Iterable<Change>, update?: Update): void;
+  save(revision: number, list: () => Iterable<Change>, update?: Update): Promise<void>;
   /** Writes now what waits, and resolves when it is on disk or has failed. */
   flush(): Promise<void>;
 }
@@ -61,6 +62,8 @@ interface Pending {
   readonly list: () => Iterable<Change>;
   /** Lead here from what was written before; undefined when not all of them are known. */
   readonly updates: readonly Update[] | undefined;
+  /** Wait until it is written. */
+  readonly waiting: readonly (() => void)[];
 }
 
 /** Builds the keeper of one document's copies; nothing is read or written yet. */
@@ -93,12 +96,25 @@ class Copies implements LastGood {
     return document && this.#readOn(document);
   }
 
-  save(revision: number, list: () => Iterable<Change>, update?: Update): void {
-    const { quietMs = QUIET_MS, maxWaitMs = MAX_WAIT_MS } = this.#options;
+  save(revision: number, list: () => Iterable<Change>, update?: Update): Promise<void> {
+    const waiting = this.#pending?.waiting ?? [];
     const before = this.#pending === undefined ? [] : this.#pending.updates;
     const isKnown = update !== undefined && !update.isReset && before !== undefined && before.length < MAX_WAITING;
     const updates = isKnown ? [...before, update] : undefined;
-    this.#pending = { revision, list, updates };
+    const isShort = updates !== undefined && (this.#end !== undefined || this.#writing !== undefined);
+    if (!isShort) {
+      this.#pending = { revision, list, updates, waiting };
+      this.#plan();
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      this.#pending = { revision, list, updates, waiting: [...waiting, resolve] };
+      void this.flush();
+    });
+  }
+
+  #plan(): void {
+    const { quietMs = QUIET_MS, maxWaitMs = MAX_WAIT_MS } = this.#options;
     const now = performance.now();
     this.#firstWaitsSince ??= now;
     clearTimeout(this.#timer);
@@ -126,6 +142,7 @@ class Copies implements LastGood {
     this.#writing = undefined;
     const endMs = performance.now();
     this.#restsUntil = endMs + REST * (endMs - startMs);
+    for (const tell of pending.waiting) tell();
   }
 
   async #write(pending: Pending): Promise<void> {

@@ -95,6 +95,26 @@ describe('last good configuration', () => {
     assert.deepEqual((await readdir(folder)).sort(), ['document', 'document.changes']);
   });
 
+  it('has what changed on disk when it says so, also when much changes at once', async () => {
+    const apis = Array.from({ length: 20 }, (_, index) => write('api', makeApi(`api-${index}`)));
+    const copies = open({ quietMs: 3_600_000, maxWaitMs: 3_600_000 });
+    await copies.save(1, () => []);
+    await copies.flush();
+
+    const read: number[] = [];
+    const saves = apis.map(async (api, index) => {
+      await copies.save(index + 2, () => apis.slice(0, index + 1), {
+        revision: index + 2,
+        isReset: false,
+        changes: [api],
+      });
+      read.push((await open().load())?.update.revision ?? 0);
+    });
+    await Promise.all(saves);
+
+    for (const [index, revision] of read.entries()) assert.ok(revision >= index + 2, `${revision} at ${index + 2}`);
+  });
+
   it('stands at a revision that there was, however what changed is damaged', async () => {
     const states = await saveSteps();
     const journal = `${path}.changes`;

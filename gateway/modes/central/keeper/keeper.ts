@@ -3,7 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type DocumentState, listChanges } from '../../../core/config.ts';
+import type { DocumentState } from '../../../core/config.ts';
 import type { Update } from '../../../core/model.ts';
 import { createClock } from '../../../ops/clock.ts';
 import { createDeferred } from '../../../ops/deferred.ts';
@@ -280,11 +280,11 @@ class NodeKeeper implements Keeper {
     const source = this.#offeredSource;
     this.#observer.source = source;
     this.#parts.keepPackages(document);
+    if (source === 'live') this.#parts.saveCopy(document, update);
     this.#openListeners();
     this.#report();
     const facts = { revision: document.revision, source, changes: update.changes.length, tookMs: Math.round(tookMs) };
     this.#log.info('revision in force', facts);
-    if (source === 'live') this.#parts.lastGood.save(document.revision, () => listChanges(document), update);
   }
 
   #takeRefusal(refusal: RevisionRefusal): void {

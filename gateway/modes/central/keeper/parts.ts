@@ -1,7 +1,7 @@
 // The parts of a keeper that other folders implement: limits, credentials, the last good copy, the control plane.
 // Must not decide anything: it wires.
 import { join } from 'node:path';
-import type { DocumentState } from '../../../core/config.ts';
+import { type DocumentState, listChanges } from '../../../core/config.ts';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import type { RecordedRequest } from '../../../core/shadow/recorded.ts';
@@ -22,6 +22,7 @@ import { createRecordings } from '../../../sources/recordings.ts';
 import { openKeys } from '../../../sources/sealed-keys.ts';
 import { openSecret } from '../../../sources/secrets.ts';
 import type { PartsMessage } from '../messages.ts';
+import { ReportGate } from '../report-gate.ts';
 import type { NodeSettings } from '../settings.ts';
 import type { ControlPlane, ControlPlaneHandlers } from './control-plane.ts';
 import { connectPostgres } from './postgres-plane.ts';
@@ -42,7 +43,9 @@ export interface KeeperPartsOptions {
 
 /** Is the parts of a keeper. */
 export interface KeeperParts {
-  readonly lastGood: LastGood;
+  readonly lastGood: Pick<LastGood, 'load'>;
+  /** Writes what an update made of the document to the disk; what is reported from here on waits for that. */
+  saveCopy(document: DocumentState, update: Update): void;
   /** Reads the copy of the credentials that is on disk. */
   loadCredentials(): Promise<void>;
   connect(databaseUrl: string, nodeId: string, handlers: ControlPlaneHandlers): ControlPlane;
@@ -105,9 +108,11 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
   // Updates stay in their order, each behind the packages that it pins.
   let isFed: Promise<void> = Promise.resolve();
   const lastGood = createLastGood({ path: join(settings.dataDir, 'last-good'), log });
+  const gate = new ReportGate();
 
   return {
     lastGood,
+    saveCopy: (document, update) => gate.hold(lastGood.save(document.revision, () => listChanges(document), update)),
     loadCredentials: () => directory.load(),
     connect(databaseUrl, nodeId, handlers) {
       const plane = connectPostgres({
@@ -131,7 +136,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       const pool = createStatementPool(databaseUrl, `sallyport limits ${settings.nodeName}`);
       shared.postgres = createPostgresStore({ pool, clock, log });
       plane.start();
-      return plane;
+      return { ...plane, report: (status) => gate.pass(() => plane.report(status)) };
     },
     keepPackages: (document) => feeder.keep(document),
     noteLoads: ({ revision, installs }) => retries.note(revision, installs),
