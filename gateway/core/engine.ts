@@ -4,9 +4,11 @@
 import type { EntityProblem } from './check.ts';
 import { buildTrustTest, type TrustTest } from './exchange/client.ts';
 import { openRun } from './exchange/receive.ts';
+import { type AsideOrder, obey } from './hooks/cut.ts';
 import { type PreviousReport, reportPrevious } from './hooks/previous.ts';
 import type { Incident } from './hooks/quarantine.ts';
-import { buildKeyValues, NO_SECRETS } from './lending/memory.ts';
+import { HookWatch } from './hooks/watch.ts';
+import { lend } from './lending/lend.ts';
 import type { Binding, Certificate, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Counter } from './plugin.ts';
@@ -32,6 +34,8 @@ export interface EngineOptions {
   readonly trustedProxies: readonly string[];
   /** What the wire makes of a document; a revision that it refuses is refused. */
   readonly wire?: WireCompiler;
+  /** Absent = nobody cuts a hook that does not return. */
+  readonly watch?: HookWatch;
 }
 
 /** Prepares what a listener needs of a document, beside what it has. */
@@ -91,6 +95,8 @@ export interface Engine {
    * One at a time. Never throws: a document that does not compile is refused whole, with every reason.
    */
   prepare(update: Update): Promise<Prepared>;
+  /** Sets a binding aside whose hook was cut elsewhere. */
+  setAside(order: AsideOrder): void;
   stats(): readonly BindingReport[];
   health(): readonly TargetReport[];
   /** Says what runs of each install, and why that is not what is wanted. */
@@ -114,6 +120,7 @@ export interface EngineContext {
   readonly ports: Ports;
   readonly upstreams: Upstreams;
   readonly isTrusted: TrustTest;
+  readonly watch: HookWatch;
   lease(): Lease;
   /** Counts a finished request by its status; 0 = none was sent. */
   count(status: number): void;
@@ -181,6 +188,7 @@ export function createEngine(options: EngineOptions): Engine {
     ports,
     upstreams,
     isTrusted: buildTrustTest(options.trustedProxies),
+    watch: options.watch ?? new HookWatch(),
     lease: () => tenure.take(),
     count: buildStatusCounter(ports),
   };
@@ -227,6 +235,7 @@ export function createEngine(options: EngineOptions): Engine {
         },
       };
     },
+    setAside: (order) => obey(tenure.snapshot.instances.get(order.binding), order),
     stats: () =>
       [...tenure.snapshot.instances.values()].map((instance) => ({
         plugin: instance.binding.plugin,
@@ -265,28 +274,4 @@ function buildStatusCounter(ports: Ports): (status: number) => void {
   const names = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
   const series: readonly Counter[] = names.map((name) => family.series(name));
   return (status) => series[Math.floor(status / 100)]?.add(1);
-}
-
-function lend(binding: Binding, ports: Ports): Loan {
-  const offs: (() => void)[] = [];
-  let hasEnded = false;
-  return {
-    host: {
-      binding: { id: binding.id, plugin: binding.plugin, name: binding.name },
-      clock: ports.clock,
-      log: ports.log,
-      metrics: ports.metrics,
-      limits: ports.limits,
-      secrets: NO_SECRETS,
-      kv: buildKeyValues(ports.clock),
-      fetch: ports.fetch,
-      onReopen(callback) {
-        if (!hasEnded) offs.push(ports.onReopen(callback));
-      },
-    },
-    end() {
-      hasEnded = true;
-      for (const off of offs.splice(0)) off();
-    },
-  };
 }

@@ -1,8 +1,10 @@
 // Runs the hooks of a chain: in order, timed and counted always, bounded in time, by fail policy.
 // Must not know which plugins exist, nor where requests come from.
+import type { GatewayError } from './errors.ts';
 import type { ExchangeState } from './exchange/exchange.ts';
 import type { Quarantine } from './hooks/quarantine.ts';
 import { isSkipped, runChunkHook, runHook } from './hooks/run-hook.ts';
+import type { HookWatch } from './hooks/watch.ts';
 import type { HookName, InstalledPlugin } from './manifest.ts';
 import type { Binding, PreviousPin } from './model.ts';
 import type { Exchange, Host, Logger, MaybePromise, Plugin } from './plugin.ts';
@@ -171,10 +173,14 @@ function listVersions(installed: Instance): readonly Instance[] {
 export interface Walk {
   readonly exchange: ExchangeState;
   readonly log: Logger;
+  readonly watch: HookWatch;
   /** Position of the last instance whose request hook began; response hooks of later ones do not run. */
   reached: number;
   /** Says that nothing a hook does can change the answer any more: it is on its way, or the client left. */
   readonly isSettled: boolean;
+  /** Lets nothing more come or go: its hook was cut, and with it all that was on the stack. */
+  halt(): void;
+  abandon(error: GatewayError): void;
 }
 
 /**

@@ -119,6 +119,8 @@ export interface OutgoingResponse {
   onDrain(callback: () => void): void;
   /** Runs once, when the response was handed to the system whole (true) or the client left (false). */
   onClose(callback: (isComplete: boolean) => void): void;
+  /** Takes up again what follows a response, where `onClose` was cut and did not return. */
+  goOn?(): void;
 }
 
 /** Is called by a listener for each request. Must not throw. */

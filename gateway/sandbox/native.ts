@@ -8,6 +8,9 @@ import { GuardedExchange } from './guard.ts';
 import type { Incident } from './keeper.ts';
 import { guardHost, type Lender } from './lending.ts';
 
+/** Begins the URL of a package's code on a stack; its name, an @ and its version follow. */
+export const PACKAGE_URL = 'sallyport-package:';
+
 /** Is a plugin's module. */
 interface PluginModule {
   readonly plugin?: Plugin<unknown, unknown>;
@@ -31,7 +34,9 @@ export interface Native {
 /** Imports a plugin into this process. @throws Error when it does not load, or lacks a hook */
 export async function openNative({ code, manifest, lender, onIncident }: NativeOptions): Promise<Native> {
   shareContract();
-  const module: PluginModule = await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`);
+  // Who looks at a stack sees whose code it is.
+  const named = `${code}\n//# sourceURL=${PACKAGE_URL}${manifest.name}@${manifest.version}`;
+  const module: PluginModule = await import(`data:text/javascript;base64,${Buffer.from(named).toString('base64')}`);
   const { plugin, migrate } = module;
   if (!plugin) throw new TypeError('expected index.js to export plugin');
   checkHooks(plugin, manifest.hooks);

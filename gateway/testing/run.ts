@@ -2,6 +2,7 @@
 // Must not decide anything that the gateway decides elsewhere.
 import type { EngineContext } from '../core/engine.ts';
 import { openRun } from '../core/exchange/receive.ts';
+import { HookWatch } from '../core/hooks/watch.ts';
 import { HOOK_NAMES, type Manifest } from '../core/manifest.ts';
 import type { Api, Binding } from '../core/model.ts';
 import type { LoadedPlugin } from '../core/pipeline.ts';
@@ -124,6 +125,7 @@ async function send({ snapshot, upstreams, host, thrown }: Bench, options: RunOp
   const context: EngineContext = {
     upstreams,
     isTrusted: () => false,
+    watch: new HookWatch(),
     lease: () => ({ snapshot, release() {} }),
     count() {},
     ports: {

@@ -1,7 +1,7 @@
 // The life of one request: route, walk the hooks, forward, stream back, log. One object per request.
 // Must not hold what outlives the request.
-
 import { GatewayError } from '../errors.ts';
+import type { HookWatch } from '../hooks/watch.ts';
 import type { Chain, Walk } from '../pipeline.ts';
 import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
@@ -25,6 +25,7 @@ const NO_BYTES = new Uint8Array(0);
 export class Run implements ForwardHandler, Walk {
   readonly exchange: ExchangeState;
   readonly log: Logger;
+  readonly watch: HookWatch;
   reached = -1;
   readonly #start: RunStart;
   #chain: Chain;
@@ -40,6 +41,7 @@ export class Run implements ForwardHandler, Walk {
     this.#chain = start.chain;
     this.exchange = start.exchange;
     this.log = start.context.ports.log;
+    this.watch = start.context.watch;
     start.outgoing.onClose((isComplete) => this.#finish(isComplete));
   }
 
@@ -66,9 +68,7 @@ export class Run implements ForwardHandler, Walk {
   #walkIdentified(): MaybePromise<void> {
     const { lease, entry } = this.#start;
     const { consumer } = this.exchange;
-    if (consumer && entry) {
-      this.#chain = findConsumerChain(lease.snapshot, entry, consumer);
-    }
+    if (consumer && entry) this.#chain = findConsumerChain(lease.snapshot, entry, consumer);
     const { request, authenticateEnd } = this.#chain;
     return then(runSteps(this, request, authenticateEnd, request.length), () => {
       if (this.isSettled) return undefined;
@@ -84,7 +84,7 @@ export class Run implements ForwardHandler, Walk {
 
   #send(): MaybePromise<void> {
     if (this.isSettled) return;
-    const body = buildOutgoingBody(this, this.#chain, this.#start.incoming.body, (error) => this.#fail(error));
+    const body = buildOutgoingBody(this, this.#chain, this.#start.incoming.body, (error) => this.onError(error));
     return body instanceof Promise ? body.then((bytes) => this.#sendWith(bytes)) : this.#sendWith(body);
   }
 
@@ -93,14 +93,12 @@ export class Run implements ForwardHandler, Walk {
     const { context, entry, incoming, client, beganMs } = this.#start;
     const destination = entry && context.upstreams.find(entry.api);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
-    const { exchange } = this;
-    const { ports } = context;
     const request = buildForwardRequest(
-      { exchange, incoming, client, entry, destination, beganMs, clock: ports.clock },
+      { exchange: this.exchange, incoming, client, entry, destination, beganMs, clock: context.ports.clock },
       body,
     );
-    this.#sentMs = ports.clock.monotonicMs();
-    this.#forward = new Forward(ports.upstream, ports.clock, request, this);
+    this.#sentMs = context.ports.clock.monotonicMs();
+    this.#forward = new Forward(context.ports.upstream, context.ports.clock, request, this);
     this.#forward.start(this.#sentMs);
   }
 
@@ -150,8 +148,7 @@ export class Run implements ForwardHandler, Walk {
   /** Sends what a response hook put in the place of the upstream's answer, if one did: that is of no use any more. */
   #hasReplaced(response: ResponseState): boolean {
     if (response.source !== 'gateway') return false;
-    this.#forward?.abort();
-    this.#pipe?.close();
+    this.halt();
     this.#writeOwn(response.body ?? NO_BYTES);
     return true;
   }
@@ -200,14 +197,10 @@ export class Run implements ForwardHandler, Walk {
         write: (chunk) => this.#writeChunk(chunk),
         end: (trailers) => this.#writeEnd(trailers),
         resume: () => this.#forward?.resume(),
-        onFailure: (error) => this.#fail(error),
+        onFailure: (error) => this.onError(error),
       },
       true,
     );
-  }
-
-  onError(error: GatewayError): void {
-    this.#fail(error);
   }
 
   #walkResponse(done: () => void): MaybePromise<void> {
@@ -215,10 +208,7 @@ export class Run implements ForwardHandler, Walk {
     this.exchange.answer = undefined;
     if (this.#chain.responseChunk.length > 0) this.#openPipe();
     const waiting = runResponseSteps(this, this.#chain.response);
-    if (!waiting) {
-      done();
-      return undefined;
-    }
+    if (!waiting) return done();
     this.#openPipe();
     return waiting.then(() => {
       // The upstream broke off meanwhile, and that was the answer.
@@ -250,18 +240,17 @@ export class Run implements ForwardHandler, Walk {
   #guard(part: () => MaybePromise<void>): void {
     try {
       const waiting = part();
-      if (waiting) waiting.catch((error: unknown) => this.#fail(error));
+      if (waiting) waiting.catch((error: unknown) => this.onError(error));
     } catch (error) {
-      this.#fail(error);
+      this.onError(error);
     }
   }
 
-  #fail(error: unknown): void {
+  onError(error: unknown): void {
     if (this.#phase === 'over') return;
     const known = toGatewayError(error, this.log, this.exchange.id);
     this.exchange.tally.errorCode ??= known.code;
-    this.#forward?.abort();
-    this.#pipe?.close();
+    this.halt();
     if (this.#phase === 'streaming') {
       this.#isBroken = true;
       breakOff(this.#start.outgoing, known, this.exchange.isGrpc);
@@ -281,15 +270,31 @@ export class Run implements ForwardHandler, Walk {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     const { incoming, beganMs, context, lease } = this.#start;
-    this.#forward?.abort();
-    this.#pipe?.close();
+    this.halt();
     const { tally } = this.exchange;
     tally.isComplete = isComplete && !this.#isBroken;
     if (incoming.body) tally.requestBytes = incoming.body.bytesRead;
     tally.totalMs = context.ports.clock.monotonicMs() - beganMs;
-    runLogSteps(this, this.#chain.log);
     this.#start.recording?.end();
     context.count(this.exchange.response?.status ?? 0);
+    runLogSteps(this, this.#chain.log);
     lease.release();
+  }
+
+  halt(): void {
+    this.#forward?.abort();
+    this.#pipe?.close();
+  }
+
+  abandon(error: GatewayError): void {
+    const { outgoing, lease } = this.#start;
+    if (this.#phase === 'over') {
+      lease.release();
+      outgoing.goOn?.();
+    } else {
+      // What was read behind the head is lost with the stack: where the next request begins is not known any more.
+      outgoing.closeAfter();
+      this.onError(error);
+    }
   }
 }

@@ -105,6 +105,13 @@ export class Quarantine {
     return true;
   }
 
+  /** Sets it aside at once, for so long at least: one failure was enough. */
+  setAsideFor(restMs: number, nowMs: number): void {
+    const untilMs = this.isAside ? this.#untilMs : nowMs;
+    this.#restMs = Math.max(restMs, untilMs - nowMs);
+    this.#setAside(nowMs);
+  }
+
   /** Gives failures and hooks run in the current window. */
   tally(calls: number): { readonly failures: number; readonly calls: number } {
     return { failures: this.#failures, calls: calls - this.#callsBefore };

@@ -14,6 +14,7 @@ import { takeReason, takeSample } from './sample.ts';
  * @throws PLUGIN_QUARANTINED when it fails closed
  */
 export function isSkipped(walk: Walk, { instance, installed }: Step | ChunkStep): boolean {
+  if (walk.watch.isCutting) walk.watch.settle();
   const before = installed.previous?.instance;
   if (before !== undefined) {
     const chosen = chooseVersion(walk, installed, before);
@@ -35,10 +36,13 @@ function refuse({ plugin }: Instance): GatewayError {
 export function runHook(walk: Walk, step: Step): Promise<void> | undefined {
   const { instance } = step;
   const { stats } = instance;
+  const { watch } = walk;
   const startedAt = performance.now();
   stats.calls++;
+  watch.begin(walk, step);
   try {
     const result = step.run(walk.exchange, instance.config, instance.state);
+    watch.end();
     if (!(result instanceof Promise)) {
       stats.totalMs += performance.now() - startedAt;
       noteSuccess(walk, instance);
@@ -48,6 +52,7 @@ export function runHook(walk: Walk, step: Step): Promise<void> | undefined {
       stats.totalMs += performance.now() - startedAt;
     });
   } catch (error) {
+    watch.end();
     stats.totalMs += performance.now() - startedAt;
     fail(walk, step, error);
     return undefined;
@@ -63,10 +68,13 @@ export function runChunkHook(
 ): MaybePromise<Uint8Array | null | undefined> {
   const { instance } = step;
   const { stats } = instance;
+  const { watch } = walk;
   const startedAt = performance.now();
   stats.calls++;
+  watch.begin(walk, step);
   try {
     const result = step.run(chunk, last, walk.exchange, instance.config, instance.state);
+    watch.end();
     if (!(result instanceof Promise)) {
       stats.totalMs += performance.now() - startedAt;
       return result;
@@ -75,6 +83,7 @@ export function runChunkHook(
       stats.totalMs += performance.now() - startedAt;
     });
   } catch (error) {
+    watch.end();
     stats.totalMs += performance.now() - startedAt;
     fail(walk, step, error);
     return undefined;
@@ -87,11 +96,14 @@ export function runChunkHook(
  */
 function bound<Result>(walk: Walk, step: Step | ChunkStep, result: Promise<Result>): Promise<Result | undefined> {
   const { timeoutMs } = step.instance.plugin.manifest.limits;
+  const { watch } = walk;
+  const waiting = watch.beginWait(walk, step);
   return new Promise((resolve, reject) => {
     let isOver = false;
     const finish = (settle: () => Result | undefined): void => {
       if (isOver) return;
       isOver = true;
+      watch.endWait(waiting);
       clearTimeout(timer);
       try {
         resolve(settle());
@@ -99,7 +111,10 @@ function bound<Result>(walk: Walk, step: Step | ChunkStep, result: Promise<Resul
         reject(error);
       }
     };
-    const timer = setTimeout(() => finish(() => expire(walk, step)), timeoutMs);
+    const timer = setTimeout(() => {
+      watch.noteExpired(waiting);
+      finish(() => expire(walk, step));
+    }, timeoutMs);
     result.then(
       (value) =>
         finish(() => {

@@ -1,6 +1,7 @@
 // Sends one request to an upstream: chooses targets, tries again only when nothing can have been done twice.
 // Must not know clients or plugins: it hands head, chunks and end on.
 import { type ErrorCode, GatewayError } from '../errors.ts';
+import type { HookWatch } from '../hooks/watch.ts';
 import type {
   BodySource,
   Clock,
@@ -35,6 +36,7 @@ export interface ForwardRequest {
 
 /** Hears the one answer that counts, after retries. */
 export interface ForwardHandler {
+  readonly watch: HookWatch;
   /** Is called before each try. */
   onTry(target: TargetState): void;
   onInformational(status: number, rawHeaders: readonly string[]): void;
@@ -150,20 +152,20 @@ export class Forward implements UpstreamHandler {
   }
 
   onInformational(status: number, rawHeaders: readonly string[]): void {
-    if (this.#isOver) return;
+    if (this.#isBeyond()) return;
     // Part of an answer is out: another target's must not follow it.
     this.#hasHead = true;
     this.#handler.onInformational(status, rawHeaders);
   }
 
   onHead(status: number, rawHeaders: readonly string[]): void {
-    if (this.#isOver) return;
+    if (this.#isBeyond()) return;
     this.#answered();
     this.#handler.onHead(status, rawHeaders, this.#target?.protocol ?? 'http');
   }
 
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {
-    if (this.#isOver) return;
+    if (this.#isBeyond()) return;
     this.#answered();
     this.#handler.onUpgrade(rawHeaders, tunnel);
   }
@@ -174,17 +176,17 @@ export class Forward implements UpstreamHandler {
   }
 
   onChunk(chunk: Uint8Array): boolean {
-    return this.#isOver || this.#handler.onChunk(chunk);
+    return this.#isBeyond() || this.#handler.onChunk(chunk);
   }
 
   onEnd(trailers?: readonly string[]): void {
-    if (this.#isOver) return;
+    if (this.#isBeyond()) return;
     this.#release();
     this.#handler.onEnd(trailers);
   }
 
   onError(failure: UpstreamFailure, cause: Error, wasReused: boolean): void {
-    if (this.#isOver) return;
+    if (this.#isBeyond()) return;
     const { balancer } = this.#request;
     const isClientFault = failure === 'request-aborted';
     const isTargetFault = !isClientFault && !NO_FAULTS.has(failure);
@@ -229,6 +231,13 @@ export class Forward implements UpstreamHandler {
   #isRepeatable(): boolean {
     const { body, method } = this.#request;
     return IDEMPOTENT.has(method) && (body === undefined || body instanceof Uint8Array);
+  }
+
+  /** Says that what comes is of no use. The hook that heard the last of it may have been cut: then it is halted first. */
+  #isBeyond(): boolean {
+    const { watch } = this.#handler;
+    if (watch.isCutting) watch.settle();
+    return this.#isOver;
   }
 
   #release(): void {

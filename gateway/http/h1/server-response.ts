@@ -160,6 +160,10 @@ export class ServerResponse implements OutgoingResponse {
     this.#whenClosed = callback;
   }
 
+  goOn(): void {
+    if (this.#hasEnded) this.#connection.written();
+  }
+
   /** Hears that the client has taken what waited for it. */
   drained(): void {
     const callback = this.#whenDrained;

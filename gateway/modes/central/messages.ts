@@ -1,6 +1,7 @@
 // What keeper and worker say to each other: one JSON message each, told apart by `channel`.
 // Must not hold behaviour beyond cutting an update into parts.
 import type { Problem } from '../../core/errors.ts';
+import type { AsideOrder, CutReport } from '../../core/hooks/cut.ts';
 import type { Change, Update } from '../../core/model.ts';
 import type { InstallReport } from '../../core/setup/runs.ts';
 import type { FamilyData } from '../../ops/metrics.ts';
@@ -18,6 +19,7 @@ export type ToWorker =
   | { readonly channel: 'drain' }
   | { readonly channel: 'reopen' }
   | { readonly channel: 'metrics'; readonly id: number }
+  | { readonly channel: 'aside'; readonly order: AsideOrder }
   | PartsMessage;
 
 /** Goes from a worker to the keeper. */
@@ -29,6 +31,7 @@ export type ToKeeper =
   | { readonly channel: 'listening'; readonly port: number; readonly tlsPort?: number }
   | { readonly channel: 'failed'; readonly step: FailedStep; readonly code: string; readonly message: string }
   | { readonly channel: 'ailing'; readonly reason: string }
+  | { readonly channel: 'cut'; readonly report: CutReport }
   | { readonly channel: 'beat'; readonly loopDelayMs: number; readonly rssBytes: number }
   | { readonly channel: 'report'; readonly report: NodeReport }
   | { readonly channel: 'metrics'; readonly id: number; readonly family: FamilyData | null }

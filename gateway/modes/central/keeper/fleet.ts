@@ -1,20 +1,20 @@
 // The worker processes of a node: started, watched, replaced when they die or fall silent.
 // Must not know revisions or what a worker does.
 import cluster from 'node:cluster';
+import { fileURLToPath } from 'node:url';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
 import type { ToKeeper, ToWorker } from '../messages.ts';
 import { Member } from './member.ts';
 import { createRestartPolicy } from './restart-policy.ts';
 
+const WORKER_FILE = fileURLToPath(new URL('../worker/worker-main.js', import.meta.url));
 /** Threads for what blocks, such as looking up names: Node's four would let four slow names stop all others. */
 const WORKER_ENV = { UV_THREADPOOL_SIZE: '16' };
 
 /** Is what a fleet needs and whom it tells. */
 export interface FleetOptions {
   readonly size: number;
-  /** File that a worker process runs. */
-  readonly workerFile: string;
   readonly clock: Clock;
   readonly log: Logger;
   /** Opens what workers need open. */
@@ -64,7 +64,7 @@ export function createFleet(options: FleetOptions): Fleet {
 
   // Workers accept by themselves: the keeper is not on the way of a connection.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  cluster.setupPrimary({ exec: options.workerFile, args: [] });
+  cluster.setupPrimary({ exec: WORKER_FILE, args: [] });
 
   const spawn = (slot: number): Member => {
     const member = new Member({ slot, worker: cluster.fork(WORKER_ENV), log, clock, unseal: options.unseal });

@@ -1,8 +1,6 @@
 // The keeper of a node: leads the workers, owns the document in force, reports to the control plane.
 // Must not be on the way of a request, and must not run plugin code.
-
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { DocumentState } from '../../../core/config.ts';
 import type { Update } from '../../../core/model.ts';
 import { createClock } from '../../../ops/clock.ts';
@@ -14,6 +12,7 @@ import { COMPILED_KINDS } from '../../../sources/postgres/document.ts';
 import type { ToKeeper } from '../messages.ts';
 import type { NodeSettings } from '../settings.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { Cuts } from './cuts/cuts.ts';
 import { KeeperFailure, toFailure } from './failure.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import type { Member } from './member.ts';
@@ -57,7 +56,6 @@ const DISK_PATIENCE_MS = 1_000;
 const REPORT_INTERVAL_MS = 5_000;
 /** What a worker gets beyond the drain time to close what it opened. */
 const DRAIN_GRACE_MS = 2_000;
-const WORKER_FILE = fileURLToPath(new URL('../worker/worker-main.js', import.meta.url));
 
 /** Starts a node in this process and its workers. */
 export function startKeeper(options: KeeperOptions): Keeper {
@@ -65,8 +63,6 @@ export function startKeeper(options: KeeperOptions): Keeper {
 }
 
 class NodeKeeper implements Keeper {
-  readonly ready: Promise<Readonly<Record<string, string>>>;
-  readonly failed: Promise<never>;
   readonly #settings: NodeSettings;
   readonly #clock = createClock();
   readonly #log: Log;
@@ -74,9 +70,12 @@ class NodeKeeper implements Keeper {
   readonly #parts: KeeperParts;
   readonly #publisher: Publisher<Member>;
   readonly #observer: Observer;
+  readonly #cuts: Cuts;
   readonly #firstNews = createDeferred<void>();
   readonly #failure = createDeferred<never>();
   readonly #serving = createDeferred<Readonly<Record<string, string>>>();
+  readonly failed = this.#failure.promise;
+  readonly ready = Promise.race([this.failed, this.#serving.promise]);
   #offeredSource: 'live' | 'disk' = 'live';
   #status: StatusServer | undefined;
   #controlPlane: ControlPlane | undefined;
@@ -92,8 +91,6 @@ class NodeKeeper implements Keeper {
     this.#ports = new ProxyPorts(settings);
     this.#tickets = createTicketSecret((secret) => this.#fleet.tell({ channel: 'tickets', secret }));
     this.#log = createLog({ level: settings.logLevel, fields: { process: 'keeper' } });
-    this.failed = this.#failure.promise;
-    this.ready = Promise.race([this.failed, this.#serving.promise]);
     this.#parts = openParts({
       ...options,
       clock: this.#clock,
@@ -108,19 +105,21 @@ class NodeKeeper implements Keeper {
       onRefused: (refusal) => this.#takeRefusal(refusal),
       onJoined: (member) => {
         member.state = 'joined';
+        this.#cuts.welcome(member);
         this.#openListeners();
       },
     });
     this.#fleet = createFleet({
       size: settings.workers,
-      workerFile: WORKER_FILE,
       clock: this.#clock,
       log: this.#log,
       unseal: (update) => this.#parts.openKeys(update),
       onMessage: (member, message) => this.#hear(member, message),
       onGone: (member) => this.#bury(member),
     });
-    this.#observer = new Observer({ settings, clock: this.#clock, fleet: this.#fleet, publisher: this.#publisher });
+    const [fleet, publisher] = [this.#fleet, this.#publisher];
+    this.#cuts = new Cuts({ clock: this.#clock, log: this.#log, fleet });
+    this.#observer = new Observer({ settings, clock: this.#clock, fleet, publisher, cuts: this.#cuts });
     this.#boot(databaseUrl).catch((error: unknown) => this.#failure.reject(toFailure('start', error)));
   }
 
@@ -228,16 +227,17 @@ class NodeKeeper implements Keeper {
       case 'ailing':
         this.#fleet.relieve(member);
         break;
+      case 'cut':
+        this.#cuts.take(member, message.report);
+        break;
       case 'committed':
       case 'report':
       case 'metrics':
         this.#observer.hear(member, message);
         if (message.channel === 'committed') this.#parts.noteLoads(message);
         break;
-      case 'limits':
-      case 'directory':
-      case 'recorded':
-        this.#parts.hear(member.worker.id, message);
+      default:
+        if ('body' in message) this.#parts.hear(member.worker.id, message);
     }
   }
 
@@ -281,6 +281,7 @@ class NodeKeeper implements Keeper {
     this.#observer.source = source;
     this.#parts.keepPackages(document);
     if (source === 'live') this.#parts.saveCopy(document, update);
+    this.#cuts.keep(document);
     this.#openListeners();
     this.#report();
     const facts = { revision: document.revision, source, changes: update.changes.length, tookMs: Math.round(tookMs) };

@@ -12,6 +12,8 @@ export interface NodeFacts {
   readonly offeredRevision: number;
   readonly rejectedSnapshots: number;
   readonly workerDeaths: number;
+  /** Hooks that were cut, by plugin. */
+  readonly cuts: ReadonlyMap<string, number>;
   readonly workersServing: number;
   readonly isFromDisk: boolean;
   readonly certificates: Iterable<Certificate>;
@@ -53,6 +55,11 @@ export function listNodeFamilies(facts: NodeFacts): readonly FamilyData[] {
     ),
     gauge('sallyport_workers', 'Workers that serve.', [], [{ labels: [], value: facts.workersServing }]),
     counter('sallyport_worker_deaths_total', 'Workers that ended unasked.', facts.workerDeaths),
+    {
+      ...counter('sallyport_plugin_cuts_total', 'Hooks that did not return and were cut.', 0),
+      labelNames: ['plugin'],
+      series: Array.from(facts.cuts, ([plugin, value]) => ({ labels: [plugin], value })),
+    },
     gauge(
       'sallyport_event_loop_delay_seconds',
       'Delay of the event loop in the last second, 99th percentile.',

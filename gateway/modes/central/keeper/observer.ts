@@ -9,6 +9,7 @@ import type { ToKeeper } from '../messages.ts';
 import { mergeInstalls, mergeReports, type NodeReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
 import type { NodeStatus } from './control-plane.ts';
+import type { Cuts } from './cuts/cuts.ts';
 import type { Fleet } from './fleet.ts';
 import type { Member } from './member.ts';
 import { listNodeFamilies } from './node-families.ts';
@@ -21,6 +22,7 @@ export interface ObserverOptions {
   readonly clock: Clock;
   readonly fleet: Fleet;
   readonly publisher: Publisher<Member>;
+  readonly cuts: Cuts;
 }
 
 /** Gathers what the keeper and its workers tell, and says it to whoever asks. */
@@ -106,6 +108,7 @@ export class Observer {
       offeredRevision,
       rejectedSnapshots: this.rejectedSnapshots,
       workerDeaths: fleet.deaths,
+      cuts: this.#options.cuts.counts,
       workersServing: serving.length,
       isFromDisk: this.source === 'disk',
       certificates: this.#options.publisher.document?.certificates.values() ?? [],

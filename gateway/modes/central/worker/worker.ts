@@ -20,6 +20,8 @@ import { createPackageSource } from '../../../sources/packages/source.ts';
 import { type FailedStep, LAST_METRICS, type ToKeeper, type ToWorker, type UpdatePart } from '../messages.ts';
 import { buildReport } from '../report.ts';
 import type { NodeSettings } from '../settings.ts';
+import { hearAilments } from './ailments.ts';
+import { startCutter } from './cutter/cutter.ts';
 import { listPluginFamilies } from './plugin-metrics.ts';
 import { createWorkerPorts, type WorkerPorts } from './ports.ts';
 import { listWireFamilies } from './wire-metrics.ts';
@@ -68,22 +70,17 @@ export function runWorker(): void {
 
 async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerProcess> {
   const ports = createWorkerPorts(settings, send);
-  const plugins = await loadPlugins([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
+  const folders = [BUILT_IN_PLUGINS, ...settings.pluginDirs];
+  const plugins = await loadPlugins(folders);
   await inSlices(compileConfigSchemas(plugins.values()));
   const front = createSecureFront({ alpn: ALPN, metrics: ports.metrics });
   const folder = openPackageFolder(join(settings.dataDir, 'plugins'));
   const installs = createPackageSource({ ...ports, folder, rootFile: settings.pluginRoot });
-  const engine = createEngine({ ports, plugins, installs, trustedProxies: settings.trustedProxies, wire: front.hosts });
-  const started = new WorkerProcess({ settings, ports, engine, front, send });
-  // What a plugin throws where nobody catches it, such as in a timer, may have left this process half broken: it goes on
-  // serving only until another has taken its place.
-  const ail = (what: string) => (error: unknown) => {
-    ports.log.error(what, { error });
-    send({ channel: 'ailing', reason: what });
-  };
-  process.on('uncaughtException', ail('something was thrown that nobody caught'));
-  process.on('unhandledRejection', ail('a promise was rejected that nobody watched'));
-  return started;
+  const watch = startCutter({ log: ports.log, folders, send });
+  const { trustedProxies } = settings;
+  const engine = createEngine({ ports, plugins, installs, trustedProxies, wire: front.hosts, watch });
+  hearAilments(ports.log, send);
+  return new WorkerProcess({ settings, ports, engine, front, send });
 }
 
 function failStart(error: unknown, send: Send): void {
@@ -151,6 +148,9 @@ class WorkerProcess {
         break;
       case 'drain':
         this.drain();
+        break;
+      case 'aside':
+        this.#parts.engine.setAside(message.order);
         break;
       case 'reopen':
         ports.reopen();

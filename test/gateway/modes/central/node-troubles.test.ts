@@ -36,7 +36,8 @@ export const plugin = definePlugin({
     if (query === 'throw-later') setTimeout(() => { throw new Error('thrown later'); });
     if (query === 'reject') void Promise.reject(new Error('rejected'));
     if (query === 'exit') process.exit(7);
-    if (query === 'block') for (;;);
+    // Waits without work: nothing cuts that.
+    if (query === 'block') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   },
 });
 `;
