@@ -39,8 +39,8 @@ export type Finding = Identity | 'absent' | 'unavailable';
 export interface Directory {
   /** Reads the copy on disk, for as long as Postgres is out of reach. Never rejects. */
   load(): Promise<void>;
-  /** Takes an update of the source: what it changes is true for all workers from then on. */
-  apply(update: Update): void;
+  /** Takes an update of the source: what it changes is true for all workers from then on. Resolves when the disk has it too. */
+  apply(update: Update): Promise<void>;
   setConnected(isConnected: boolean): void;
   /** Finds who owns a credential; secrets in it are open. Never rejects. */
   find(type: string, lookup: string): Promise<Finding>;
@@ -111,7 +111,7 @@ class NodeDirectory implements Directory {
     this.#options.log.info('credentials read from disk', { credentials: known.size, revision });
   }
 
-  apply(update: Update): void {
+  apply(update: Update): Promise<void> {
     this.#revision = update.revision;
     if (this.#isPreloading) this.#missed.push(update);
     if (update.isReset) {
@@ -121,13 +121,13 @@ class NodeDirectory implements Directory {
       this.#changed();
       this.#broadcast({ type: 'directory', forget: { isAll: true } });
       this.#preload();
-      return;
+      return Promise.resolve();
     }
     const changes = update.changes.filter(({ kind }) => kind === 'consumer' || kind === 'credential');
-    if (changes.length === 0) return;
+    if (changes.length === 0) return Promise.resolve();
     this.#known.apply(changes, this.#epoch);
-    this.#changed();
     this.#tellWorkers(changes);
+    return this.#changed(changes);
   }
 
   setConnected(isConnected: boolean): void {
@@ -209,10 +209,10 @@ class NodeDirectory implements Directory {
     this.#save();
   }
 
-  #changed(): void {
+  #changed(changes?: readonly Change[]): Promise<void> {
     this.#changeCount += 1;
     this.#absences.clear();
-    this.#save();
+    return this.#save(changes);
   }
 
   #tellWorkers(changes: readonly Change[]): void {
@@ -288,8 +288,9 @@ class NodeDirectory implements Directory {
     }
   }
 
-  #save(): void {
-    const known = this.#known;
-    this.#copies?.save(this.#revision, () => known.list());
+  #save(changes?: readonly Change[]): Promise<void> {
+    const [known, revision] = [this.#known, this.#revision];
+    const update = changes && { revision, isReset: false, changes };
+    return this.#copies?.save(revision, () => known.list(), update) ?? Promise.resolve();
   }
 }

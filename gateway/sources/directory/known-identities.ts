@@ -57,8 +57,10 @@ export class KnownIdentities {
 
   /** Walks all that is known, consumers before their credentials; it may change meanwhile. */
   *list(): Generator<Change> {
+    // Also those who have no credential yet: one that comes later is written down without its consumer.
+    for (const [id, after] of this.#consumers) yield { kind: 'consumer', id, after };
     for (const { consumer, credential } of this.#table.identities()) {
-      yield { kind: 'consumer', id: consumer.id, after: consumer };
+      if (!this.#consumers.has(consumer.id)) yield { kind: 'consumer', id: consumer.id, after: consumer };
       yield { kind: 'credential', id: credential.id, after: credential };
     }
   }

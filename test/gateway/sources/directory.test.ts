@@ -2,6 +2,7 @@
 // Must not need a real Postgres: that the reads are right is tested with the source.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { openSecret, sealSecret } from '../../../gateway/sources/secrets.ts';
 import { fakeClock } from '../../../gateway/testing/clock.ts';
 import { silentLog } from '../../support/database.ts';
 import { makeConsumer, makeCredential, remove, write } from '../../support/publish.ts';
+import { until } from '../../support/until.ts';
 import { FakeReader, settle } from './directory-fixture.ts';
 
 const KEY = randomBytes(32);
@@ -177,6 +179,22 @@ describe('credentials directory', () => {
     assert.equal(found.credential.data['secret'], secret);
     assert.equal(await second.find('key-auth', 'nobody'), 'unavailable');
     assert.ok(!(await readFile(join(folder, 'credentials'), 'utf8')).includes(secret));
+  });
+
+  it('has what changed on disk when it says so', async () => {
+    const bob = makeConsumer('bob');
+    reader.add(alice, key);
+    reader.add(bob);
+    const first = await connect();
+    await until(() => existsSync(join(folder, 'credentials')));
+
+    const changes = [remove('credential', key), write('credential', makeCredential(bob, 'bob-key'))];
+    await first.apply({ revision: 2, isReset: false, changes });
+    const second = create();
+    await second.load();
+
+    assert.equal(await second.find('key-auth', 'alice-key'), 'unavailable');
+    assert.equal(((await second.find('key-auth', 'bob-key')) as Identity).consumer.username, 'bob');
   });
 
   it('no longer believes its disk once the database has spoken', async () => {

@@ -123,7 +123,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
         log,
         // A revoked credential is forgotten before any worker runs the revision that revoked it.
         onUpdate(update: Update) {
-          directory.apply(update);
+          gate.hold(directory.apply(update));
           isFed = isFed.then(() => feeder.take(update)).then(() => handlers.onUpdate(update));
         },
         onIndexVersion: (version) => feeder.takeIndexVersion(version),
