@@ -6,6 +6,8 @@ import { applyCommand } from './commands/apply.ts';
 import { checkCommand } from './commands/check.ts';
 import { exportCommand } from './commands/export.ts';
 import { gatewayCommand } from './commands/gateway.ts';
+import { importKongCommand } from './commands/import/kong.ts';
+import { importOpenapiCommand } from './commands/import/openapi.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { pluginDevCommand } from './commands/plugin/dev.ts';
 import { pluginInstallCommand } from './commands/plugin/install.ts';
@@ -30,6 +32,8 @@ export const COMMANDS: readonly Command[] = [
   checkCommand,
   applyCommand,
   exportCommand,
+  importKongCommand,
+  importOpenapiCommand,
   pluginNewCommand,
   pluginDevCommand,
   pluginTestCommand,

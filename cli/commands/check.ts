@@ -1,12 +1,9 @@
 // `sallyport check`: says what is wrong with a configuration file, without a database or an admin service.
 // Must not check by rules of its own: it runs the admin's.
-import { randomBytes } from 'node:crypto';
 import { describeProblems } from '../admin-client.ts';
 import type { Command } from '../command.ts';
 import { type ConfigFile, readConfigFile } from '../config-file.ts';
-import { imagineVersions } from '../installs/imagined.ts';
 import { CommandError } from '../output.ts';
-import { findSecretKey } from '../secret-key.ts';
 import type { Settings } from '../settings.ts';
 
 /** Checks a file as PUT /v1/config would into an empty Sallyport. */
@@ -34,7 +31,7 @@ export const checkCommand: Command = {
 async function checkFile(path: string, file: ConfigFile, settings: Settings): Promise<string> {
   const { AdminError } = await import('../../admin/errors.ts');
   try {
-    return await buildDocument(file, settings);
+    return await readAndCheck(file, settings);
   } catch (error) {
     if (error instanceof Error && error.name === 'PluginError') throw new CommandError(error.message);
     if (!(error instanceof AdminError)) throw error;
@@ -43,52 +40,12 @@ async function checkFile(path: string, file: ConfigFile, settings: Settings): Pr
   }
 }
 
-async function buildDocument(file: ConfigFile, settings: Settings): Promise<string> {
-  const [{ readJson }, { readYaml }, { readConfigDocument }, { hashPasswordsIn }, { applyConfig }, { Draft }] =
-    await Promise.all([
-      import('../../admin/middleware/json.ts'),
-      import('../../admin/middleware/yaml.ts'),
-      import('../../admin/document/read-config.ts'),
-      import('../../admin/document/seal.ts'),
-      import('../../admin/document/import.ts'),
-      import('../../admin/document/draft.ts'),
-    ]);
-  const [{ EMPTY_DOCUMENT }, { checkDocument }, { atOnce }, { BUILT_IN_PLUGINS, readManifests }, { invalid }] =
-    await Promise.all([
-      import('../../gateway/core/config.ts'),
-      import('../../gateway/core/check.ts'),
-      import('../../gateway/core/slicer.ts'),
-      import('../../gateway/loader.ts'),
-      import('../../admin/errors.ts'),
-    ]);
-
+async function readAndCheck(file: ConfigFile, settings: Settings): Promise<string> {
+  const [{ readJson }, { readYaml }, { checkConfig }] = await Promise.all([
+    import('../../admin/middleware/json.ts'),
+    import('../../admin/middleware/yaml.ts'),
+    import('../check-config.ts'),
+  ]);
   const bytes = Buffer.from(file.text);
-  const body = await (file.type === 'application/json' ? readJson(bytes) : readYaml(bytes));
-  const plugins = await readManifests([BUILT_IN_PLUGINS, ...settings.pluginDirs]);
-  const draft = new Draft(EMPTY_DOCUMENT, new Date().toISOString());
-  // An export holds secrets that this Sallyport has sealed. Without any, every key seals as well as the real one.
-  const secretKey = (await findSecretKey(settings)) ?? randomBytes(32);
-  const config = await readConfigDocument(await hashPasswordsIn(body, EMPTY_DOCUMENT));
-  const locate = await applyConfig(draft, config, {
-    isMerge: false,
-    allowShrink: true,
-    plugins,
-    findVersion: imagineVersions(body),
-    secretKey,
-  });
-  const state = atOnce(draft.state());
-  const installs = state.installs.size;
-  const verdict = atOnce(checkDocument(state, { plugins, consumers: 'here' }));
-  if (!verdict.ok) throw invalid(verdict.problems.map((one) => ({ pointer: locate(one), message: one.message })));
-  return [
-    `${state.apis.size} apis`,
-    `${state.upstreams.size} upstreams`,
-    `${state.certificates.size} certificates`,
-    `${state.consumers.size} consumers`,
-    `${state.credentials.size} credentials`,
-    `${state.bindings.size} bindings`,
-    ...(installs === 0
-      ? []
-      : [`${installs} installs, whose permissions and configurations the admin service alone can check`]),
-  ].join(', ');
+  return await checkConfig(await (file.type === 'application/json' ? readJson(bytes) : readYaml(bytes)), settings);
 }
