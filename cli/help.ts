@@ -29,7 +29,7 @@ export function writeHelp(commands: readonly Command[], version: string): string
       `      ${spec.description}`,
     ]),
     '',
-    'Exit codes: 0 done, 1 failed, 2 called wrongly or a setting is wrong.',
+    'Exit codes: 0 done, 1 failed, 2 called wrongly or a setting is wrong; 3 imported, and something was told.',
   ].join('\n');
 }
 

@@ -14,7 +14,7 @@ import { readVersion } from './version.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Runs the command that `words` name and gives the exit code: 0 done, 1 failed, 2 called wrongly. */
+/** Runs the command that `words` name and gives the exit code: 0 done, 1 failed, 2 called wrongly, 3 imported with remarks. */
 export async function runMain(words: readonly string[], environment: Environment, output: Output): Promise<number> {
   try {
     const [name, second] = words;
