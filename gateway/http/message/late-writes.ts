@@ -26,8 +26,8 @@ export function writeLate(
   if (socket.writableCorked > 0) return write(socket, bytes, written);
   socket.cork();
   const mayGoOn = write(socket, bytes, written);
-  if (waiting.push(socket) === 1) setImmediate(flush);
-  if (waiting.length === MAX_WAITING) flush();
+  if (waiting.push(socket) === 1) setImmediate(flushLateWrites);
+  if (waiting.length === MAX_WAITING) flushLateWrites();
   return mayGoOn;
 }
 
@@ -35,7 +35,8 @@ function write(socket: Socket, bytes: string | Uint8Array, written?: (error?: Er
   return typeof bytes === 'string' ? socket.write(bytes, 'latin1', written) : socket.write(bytes, written);
 }
 
-function flush(): void {
+/** Writes what waits. Call it where the end of a turn may have been lost, as by a cut of what ran. */
+export function flushLateWrites(): void {
   const sockets = waiting;
   waiting = [];
   // One that was ended or destroyed meanwhile has nothing that waits, and is not harmed.

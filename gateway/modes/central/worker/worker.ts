@@ -11,6 +11,7 @@ import { buildTrustTest } from '../../../core/exchange/client.ts';
 import type { Change, Update } from '../../../core/model.ts';
 import { inSlices } from '../../../core/slicer.ts';
 import { createListener, type HttpListener, type ListenerOptions } from '../../../http/listener.ts';
+import { flushLateWrites } from '../../../http/message/late-writes.ts';
 import { createSecureFront, type SecureFront } from '../../../http/tls/secure-front.ts';
 import { WireTally } from '../../../http/wire-tally.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';
@@ -76,7 +77,7 @@ async function startProcess(settings: NodeSettings, send: Send): Promise<WorkerP
   const front = createSecureFront({ alpn: ALPN, metrics: ports.metrics });
   const folder = openPackageFolder(join(settings.dataDir, 'plugins'));
   const installs = createPackageSource({ ...ports, folder, rootFile: settings.pluginRoot });
-  const watch = startCutter({ log: ports.log, folders, send });
+  const watch = startCutter({ log: ports.log, folders, send, goOn: flushLateWrites });
   const { trustedProxies } = settings;
   const engine = createEngine({ ports, plugins, installs, trustedProxies, wire: front.hosts, watch });
   hearAilments(ports.log, send);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { writeLate } from '../../../../gateway/http/message/late-writes.ts';
+import { flushLateWrites, writeLate } from '../../../../gateway/http/message/late-writes.ts';
 
 describe('writeLate', () => {
   let server: Server;
@@ -84,6 +84,16 @@ describe('writeLate', () => {
       texts,
       ends.map((_, index) => `answer ${index}`),
     );
+  });
+
+  it('writes what waits at once when it is told to', async () => {
+    const { socket, received } = await open();
+
+    writeLate(socket, 'now');
+    flushLateWrites();
+
+    assert.equal(socket.writableCorked, 0);
+    assert.equal(await received(), 'now');
   });
 
   it('lets what waits leave before the end of the connection', async () => {

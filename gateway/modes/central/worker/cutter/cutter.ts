@@ -15,13 +15,15 @@ export interface CutterOptions {
   readonly folders: readonly string[];
   /** Tells the keeper: at once of a binding that was set aside, and of what may have left this process half broken. */
   send(message: ToKeeper): void;
+  /** Takes up again what the turn that was cut has left undone. */
+  goOn(): void;
 }
 
 /** Bounds the memory of the thread, in MiB. */
 const MEMORY = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 };
 
 /** Starts the thread; the engine is to note its hooks in what this gives. */
-export function startCutter({ log, folders, send }: CutterOptions): HookWatch {
+export function startCutter({ log, folders, send, goOn }: CutterOptions): HookWatch {
   const cells = new Int32Array(new SharedArrayBuffer(SHARED_CELLS * Int32Array.BYTES_PER_ELEMENT));
   const watch = new HookWatch(cells, (report) => send({ channel: 'cut', report }));
   const ail = (reason: string): void => send({ channel: 'ailing', reason });
@@ -44,9 +46,11 @@ export function startCutter({ log, folders, send }: CutterOptions): HookWatch {
       case 'cut':
         if (message.number === dealtWith) return;
         dealtWith = message.number;
+        goOn();
         if (watch.finish() === 0) ail('a hook returned in the moment in which it was cut');
         break;
       case 'holder':
+        goOn();
         log.error('code of a plugin held the event loop and was cut', { ...message });
         watch.blame(message.plugin, message.version);
         ail('code of a plugin held the event loop and was cut');
