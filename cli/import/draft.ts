@@ -51,6 +51,8 @@ export interface BindingDraft extends Placed {
 
 /** Longest remark; what it quotes of the file is cut. */
 const MAX_REMARK_LENGTH = 600;
+/** Whoever has so many to read does not miss the rest: apis that it touches are off all the same. */
+const MAX_REMARKS = 10_000;
 
 /** Collects what an import makes. */
 export class ImportDraft {
@@ -64,10 +66,12 @@ export class ImportDraft {
   /** Where requests of an api could go if it were off: apis with a route that matches them too. */
   readonly overlaps: Map<ApiDraft, Set<ApiDraft>> = new Map();
   readonly #remarks = new Set<string>();
+  #unshown = 0;
 
   /** Lists every remark once, in the order in which they were made. */
   get remarks(): readonly string[] {
-    return [...this.#remarks];
+    const rest = this.#unshown === 0 ? [] : [`${this.#unshown} more are not shown`];
+    return [...this.#remarks, ...rest];
   }
 
   /** Says that `heir` could get requests of `api` if that were off. */
@@ -79,6 +83,10 @@ export class ImportDraft {
 
   /** Remarks on what is other than it was, and neither lets anybody in nor sends a request elsewhere. */
   note(place: string, message: string): void {
+    if (this.#remarks.size >= MAX_REMARKS) {
+      this.#unshown += 1;
+      return;
+    }
     // A file may hold what a terminal would obey.
     const line = `${place}: ${message}`.replaceAll(/\p{Cc}/gu, '?');
     this.#remarks.add(line.length > MAX_REMARK_LENGTH ? `${line.slice(0, MAX_REMARK_LENGTH)}...` : line);

@@ -8,7 +8,10 @@ export function closeGaps(draft: ImportDraft): void {
   for (const api of draft.apis) {
     for (const host of api.reach) byHost.set(host, [...(byHost.get(host) ?? []), api]);
   }
-  const open = [...draft.apis.filter(({ isOff }) => isOff), ...draft.removedApis];
+  // What was off before left no gap: its requests went elsewhere already.
+  const open = [...draft.apis.filter(({ isOff }) => isOff), ...draft.removedApis].filter(
+    ({ wasEnabled }) => wasEnabled,
+  );
   for (let api = open.pop(); api !== undefined; api = open.pop()) {
     for (const heir of findHeirs(draft, api, byHost)) {
       open.push(heir);

@@ -3,7 +3,7 @@
 import { checkConfig } from '../check-config.ts';
 import { CommandError } from '../output.ts';
 import type { Settings } from '../settings.ts';
-import type { ApiDraft, BindingDraft, ConsumerDraft, ImportDraft, Placed } from './draft.ts';
+import type { ApiDraft, BindingDraft, ConsumerDraft, ImportDraft, Placed, RouteDraft } from './draft.ts';
 
 /** Each round tells up to fifty faults; a file with more than this is better looked at first. */
 const MAX_ROUNDS = 40;
@@ -26,9 +26,11 @@ export async function settle(draft: ImportDraft, settings: Settings): Promise<st
     try {
       return await checkConfig(hidePasswords(draft.toDocument()), settings);
     } catch (error) {
-      const problems = error instanceof AdminError ? (error.options.problems ?? []) : [];
+      if (error instanceof Error && error.name === 'PluginError') throw new CommandError(error.message);
+      if (!(error instanceof AdminError)) throw error;
+      const problems = error.options.problems ?? [];
       const [problem] = problems;
-      if (problem === undefined) throw error;
+      if (problem === undefined) throw new CommandError(error.message);
       first ??= problem;
       leaveOut(draft, problems);
     }
@@ -64,7 +66,8 @@ function findStep(draft: ImportDraft, { pointer, message: reason }: Fault): () =
   const [api, upstream, certificate] = [draft.apis[at], draft.upstreams[at], draft.certificates[at]];
   const [consumer, binding] = [draft.consumers[at], draft.bindings[at]];
   if (section === 'apis' && api !== undefined) {
-    if (part === 'routes') return leaveOutRoute(draft, { api, index: Number(inner), where: rest.join('.'), message });
+    const route = part === 'routes' && inner !== '' ? api.routes[Number(inner)] : undefined;
+    if (route !== undefined) return () => leaveOutRoute(draft, { api, route, where: rest.join('.'), message });
     return () => removeApi(draft, api, message);
   }
   if (section === 'upstreams' && upstream !== undefined) return () => removeUpstream(draft, upstream, message);
@@ -72,7 +75,7 @@ function findStep(draft: ImportDraft, { pointer, message: reason }: Fault): () =
     return () => removeCertificate(draft, certificate, message);
   }
   if (section === 'consumers' && consumer !== undefined) {
-    const credential = part === 'credentials' ? consumer.credentials[Number(inner)] : undefined;
+    const credential = part === 'credentials' && inner !== '' ? consumer.credentials[Number(inner)] : undefined;
     if (credential === undefined) return () => removeConsumer(draft, consumer, message);
     return () => {
       if (remove(consumer.credentials, credential)) draft.note(credential.place, `credential left out: ${message}`);
@@ -87,20 +90,16 @@ function findStep(draft: ImportDraft, { pointer, message: reason }: Fault): () =
 
 interface RouteFault {
   readonly api: ApiDraft;
-  readonly index: number;
+  readonly route: RouteDraft;
   readonly where: string;
   readonly message: string;
 }
 
-function leaveOutRoute(draft: ImportDraft, { api, index, where, message }: RouteFault): () => void {
-  const route = api.routes[index];
-  if (route === undefined) return () => removeApi(draft, api, message);
-  return () => {
-    if (!remove(api.routes, route)) return;
-    api.hasLostRoutes = true;
-    draft.switchOff([api], route.place, `route left out, ${where}: ${message}`);
-    dropBindings(draft, ({ scope }) => scope['api'] === api.name && scope['route'] === route.name);
-  };
+function leaveOutRoute(draft: ImportDraft, { api, route, where, message }: RouteFault): void {
+  if (!remove(api.routes, route)) return;
+  api.hasLostRoutes = true;
+  draft.switchOff([api], route.place, `route left out, ${where}: ${message}`);
+  dropBindings(draft, ({ scope }) => scope['api'] === api.name && scope['route'] === route.name);
 }
 
 function removeApi(draft: ImportDraft, api: ApiDraft, message: string): void {

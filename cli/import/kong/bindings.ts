@@ -18,12 +18,12 @@ interface Place {
   readonly consumers: readonly ConsumerDraft[];
 }
 
-/** Translates every plugin. `shared` are the configurations that decK keeps apart, by name. */
-export function translatePlugins(kong: KongImport, shared: Source): void {
-  for (const entity of kong.entities.of('plugins')) translatePlugin(kong, entity, shared);
+/** Translates every plugin. */
+export function translatePlugins(kong: KongImport): void {
+  for (const entity of kong.entities.of('plugins')) translatePlugin(kong, entity);
 }
 
-function translatePlugin(kong: KongImport, entity: Entity, shared: Source): void {
+function translatePlugin(kong: KongImport, entity: Entity): void {
   const fields = new Fields(entity.value, entity.place);
   fields.skip(...SERVER_SET, 'service', 'route', 'consumer', 'consumer_group', 'tags', 'instance_name', 'run_on');
   const name = fields.text('name') ?? '';
@@ -36,7 +36,7 @@ function translatePlugin(kong: KongImport, entity: Entity, shared: Source): void
   if (place === undefined) return;
   const troubles: string[] = [];
   const notes: string[] = [];
-  const config = translateConfig(entity, { name, place, fields, shared, troubles, notes });
+  const config = translateConfig(entity, { name, place, fields, shared: kong.sharedConfigs, troubles, notes });
   checkOwn(kong, entity, fields, troubles);
   for (const note of notes) kong.draft.note(entity.place, note);
   if (!isEnabled && (config === undefined || troubles.length > 0)) {

@@ -2,7 +2,7 @@
 // Must not translate anything.
 import type { ApiDraft, ConsumerDraft, ImportDraft, RouteDraft } from '../draft.ts';
 import { NamePool } from '../names.ts';
-import { isRecord } from '../source.ts';
+import { isRecord, type Source } from '../source.ts';
 import type { Entities, Entity } from './entities.ts';
 
 /** Is how Kong ranks a route. Larger first, field by field. */
@@ -30,6 +30,8 @@ export interface KongImport {
   readonly entities: Entities;
   /** Whether paths that are expressions say so with `~`, as from format 3.0 on. */
   readonly hasMarkedExpressions: boolean;
+  /** Configurations of plugins that decK keeps apart, by name. */
+  readonly sharedConfigs: Source;
   readonly apis: Map<Entity, ApiDraft>;
   readonly routes: Map<Entity, PlacedRoute>;
   readonly consumers: Map<Entity, ConsumerDraft>;
@@ -46,23 +48,30 @@ export interface KongImport {
 }
 
 /** Opens an import. */
-export function openImport(draft: ImportDraft, entities: Entities, hasMarkedExpressions: boolean): KongImport {
+export function openImport(draft: ImportDraft, entities: Entities, file: Source): KongImport {
+  const shared = file['_plugin_configs'];
   const upstreams = entities.of('upstreams');
   return {
     draft,
     entities,
-    hasMarkedExpressions,
+    hasMarkedExpressions: readFormatVersion(file) === '3.0',
+    sharedConfigs: isRecord(shared) ? shared : {},
     apis: new Map(),
     routes: new Map(),
     consumers: new Map(),
     groups: new Map(),
     certificates: new Map(),
     ranks: new Map(),
-    secretEncoding: readSecretEncoding(entities),
+    secretEncoding: readSecretEncoding(entities, isRecord(shared) ? shared : {}),
     upstreamsByName: new Map(upstreams.map((entity) => [String(entity.value['name']).toLowerCase(), entity])),
     upstreamNames: new NamePool(upstreams.map(({ value }) => String(value['name']))),
     upstreams: new Map(),
   };
+}
+
+/** Gives the version of the format; empty when the file says none. Unquoted, YAML reads 3.0 as a number. */
+export function readFormatVersion({ _format_version: version }: Source): string {
+  return typeof version === 'number' ? version.toFixed(1) : String(version ?? '');
 }
 
 /** Fields that every entity has and that mean nothing here. */
@@ -78,10 +87,12 @@ export function readTags(kong: KongImport, entity: Entity): { readonly tags?: re
   return tags.length === 0 ? {} : { tags };
 }
 
-function readSecretEncoding(entities: Entities): 'utf8' | 'base64url' | undefined {
+function readSecretEncoding(entities: Entities, shared: Source): 'utf8' | 'base64url' | undefined {
   const configs = entities.of('plugins').filter(({ value }) => value['name'] === 'jwt');
+  const isEncoded = (config: unknown): boolean | undefined =>
+    isRecord(config) && typeof config['secret_is_base64'] === 'boolean' ? config['secret_is_base64'] : undefined;
   const flags = new Set(
-    configs.map(({ value: { config } }) => isRecord(config) && config['secret_is_base64'] === true),
+    configs.map(({ value }) => isEncoded(value['config']) ?? isEncoded(shared[String(value['_config'])]) ?? false),
   );
   if (flags.size > 1) return undefined;
   return flags.has(true) ? 'base64url' : 'utf8';

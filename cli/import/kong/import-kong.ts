@@ -2,11 +2,11 @@
 // Must not write anything.
 import { CommandError } from '../../output.ts';
 import { ImportDraft } from '../draft.ts';
-import { isRecord, type Source } from '../source.ts';
+import type { Source } from '../source.ts';
 import { translatePlugins } from './bindings.ts';
 import { translateCertificates } from './certificates.ts';
 import { translateConsumers } from './consumers.ts';
-import { type KongImport, openImport } from './context.ts';
+import { type KongImport, openImport, readFormatVersion } from './context.ts';
 import { readEntities, SECTIONS } from './entities.ts';
 import { refuseVariables } from './references.ts';
 import { translateRoutes } from './routes.ts';
@@ -43,20 +43,19 @@ const HARMLESS_SECTIONS: ReadonlySet<string> = new Set([
 
 /** Makes the draft. @throws CommandError when it is no declarative file of Kong */
 export function importKong(file: Source, path: string): KongImport {
-  const version = String(file['_format_version'] ?? '');
+  const version = readFormatVersion(file);
   if (!VERSIONS.has(version)) {
     const said = version === '' ? 'it has no _format_version' : `its _format_version is ${version}`;
     throw new CommandError(`${path}: expected a declarative file of Kong, format 1.1, 2.1 or 3.0; ${said}`);
   }
   refuseVariables(file);
   const draft = new ImportDraft();
-  const kong = openImport(draft, readEntities(file), version === '3.0');
+  const kong = openImport(draft, readEntities(file), file);
   translateCertificates(kong);
   translateServices(kong);
   translateRoutes(kong);
   translateConsumers(kong);
-  const shared = file['_plugin_configs'];
-  translatePlugins(kong, isRecord(shared) ? shared : {});
+  translatePlugins(kong);
   tellUnknown(kong, file);
   return kong;
 }

@@ -7,11 +7,15 @@ import { escapeExpression } from './paths.ts';
 
 /** More than this takes too long to compare, so nothing is known of the rest. */
 const MAX_PAIRS = 3_000_000;
+/** Each is held against every lane. */
+const MAX_BORDERS = 1_000;
 
 /** Looks at every two routes that could match the same request. */
 export function compareRoutes(kong: KongImport): void {
   let count = 0;
-  for (const [lane, wider] of listPairs([...listLanes(kong)])) {
+  const lanes = [...listLanes(kong)];
+  const borders: Border[] = [];
+  for (const [lane, wider] of listPairs(lanes)) {
     if (count++ >= MAX_PAIRS) {
       kong.draft.switchOff(
         kong.draft.apis,
@@ -22,10 +26,17 @@ export function compareRoutes(kong: KongImport): void {
     }
     if (lane.route === wider.route || !mayShare(lane, wider)) continue;
     judgeOrder(kong, lane, wider);
-    judgeBorder(kong, lane, wider);
+    if (crossesBorder(lane, wider)) borders.push({ lane, wider });
     judgeLetters(kong, lane, wider);
     judgeLetters(kong, wider, lane);
   }
+  for (const border of borders) guardBorder(kong, border, borders.length > MAX_BORDERS ? undefined : lanes);
+}
+
+/** Is a prefix that takes more in Kong, and the lane that here gets the rest. */
+interface Border {
+  readonly lane: Lane;
+  readonly wider: Lane;
 }
 
 /**
@@ -65,20 +76,34 @@ function judgeOrder({ draft }: KongImport, a: Lane, b: Lane): void {
   draft.switchOff([...new Set([a.api, b.api])], first.route.place, message);
 }
 
-/** Kong's `/a` takes `/ab` too, and here that would go on to the wider route. */
-function judgeBorder({ draft }: KongImport, lane: Lane, wider: Lane): void {
-  const { path, kind, route, api } = lane;
-  if (kind !== 'prefix' || path.endsWith('/') || wider.kind !== 'prefix' || compareInKong(lane, wider) > 0) return;
-  if (path === wider.path || !isBelow(lane, wider) || (isUnguarded(lane) && isUnguarded(wider) && api === wider.api))
-    return;
-  if (!sharesReach(lane, wider)) return;
+/** Kong's `/a` takes `/ab` too, and here that would go on to a wider route that guards less. */
+function crossesBorder(lane: Lane, wider: Lane): boolean {
+  const { path, kind, api } = lane;
+  if (kind !== 'prefix' || path.endsWith('/') || wider.kind !== 'prefix' || compareInKong(lane, wider) > 0)
+    return false;
+  if (path === wider.path || !isBelow(lane, wider)) return false;
+  return !(isUnguarded(lane) && isUnguarded(wider) && api === wider.api) && sharesReach(lane, wider);
+}
+
+/** Says the prefix as an expression too where that takes nothing from other routes, else turns both apis off. */
+function guardBorder({ draft }: KongImport, { lane, wider }: Border, lanes: readonly Lane[] | undefined): void {
+  const { path, route, api } = lane;
   const rest = `~${escapeExpression(path)}[^/].*`;
-  if (!route.stripPath) {
+  const isFree = lanes !== undefined && !lanes.some((other) => takesRest(other, lane));
+  if (!route.stripPath && isFree) {
     if (!route.paths.includes(rest)) route.paths.push(rest);
     return;
   }
-  const message = `${path} of Kong takes ${path}x too, and here that comes to ${describe(wider)} at the same upstream; set strip_path: false, or end the path with /`;
+  const advice = route.stripPath ? 'set strip_path: false, or end the path with /' : 'end the path with /';
+  const message = `${path} of Kong takes ${path}x too, and here that comes to ${describe(wider)} at the same upstream; ${advice}`;
   draft.switchOff([...new Set([api, wider.api])], route.place, message);
+}
+
+/** Says whether another route could want what a prefix takes beyond its border: an expression would be tried before it. */
+function takesRest(other: Lane, { path, route }: Lane): boolean {
+  if (other.route === route) return false;
+  const isLonger = other.head.length > path.length && other.head.startsWith(path) && other.head[path.length] !== '/';
+  return isLonger || (other.kind === 'expression' && (path.startsWith(other.head) || other.head.startsWith(path)));
 }
 
 /** Kong compares values of headers without case, and here `V2` is not `v2`. */

@@ -11,10 +11,11 @@ import { translatePath } from './paths.ts';
 const MEANINGLESS = ['request_buffering', 'response_buffering', 'https_redirect_status_code', 'plugins', 'service'];
 const HOST = /^(\*\.)?[a-z0-9_]([a-z0-9_-]{0,62})?(\.[a-z0-9_]([a-z0-9_-]{0,62})?)*$/;
 
-/** Collects what keeps a route from being translated: `lost` leaves it out, `off` only turns its api off. */
+/** Collects what keeps a route from being translated: `lost` leaves it out, `off` only turns its api off, `notes` not even that. */
 interface Faults {
   readonly lost: string[];
   readonly off: string[];
+  readonly notes: string[];
 }
 
 /** Translates every route into the api of its service. */
@@ -50,7 +51,7 @@ function translateRoute(
 ): void {
   const fields = new Fields(entity.value, entity.place);
   fields.skip(...SERVER_SET, ...MEANINGLESS, 'tags', 'name');
-  const faults: Faults = { lost: [], off: [] };
+  const faults: Faults = { lost: [], off: [], notes: [] };
   const written = readPaths(kong, fields, faults);
   const hosts = readHosts(fields, faults);
   const headers = readHeaders(fields, faults);
@@ -77,9 +78,11 @@ function translateRoute(
   kong.routes.set(entity, { api, route });
   readTags(kong, entity);
   if (faults.lost.length === 0) api.routes.push(route);
-  else api.hasLostRoutes = true;
+  // A stream shares no request with HTTP, so nobody inherits any.
+  else if (!isStream(fields)) api.hasLostRoutes = true;
   if (kong.draft.removedApis.includes(api)) return;
   for (const fault of faults.lost) kong.draft.switchOff([api], entity.place, `route left out: ${fault}`);
+  if (faults.lost.length === 0) for (const note of faults.notes) kong.draft.note(entity.place, note);
   for (const fault of faults.off) kong.draft.switchOff([api], entity.place, fault);
 }
 
@@ -125,13 +128,20 @@ function readHeaders(fields: Fields, { lost }: Faults): Readonly<Record<string, 
   return Object.fromEntries(entries);
 }
 
-function checkProtocols(fields: Fields, { lost, off }: Faults): void {
+function checkProtocols(fields: Fields, { lost, off, notes }: Faults): void {
   const protocols = fields.texts('protocols') ?? ['http', 'https'];
   const foreign = protocols.find((protocol) => !['http', 'https', 'grpc', 'grpcs'].includes(protocol));
   if (foreign !== undefined) lost.push(`protocol ${foreign} has no counterpart`);
+  const isSecure = protocols.includes('https') || protocols.includes('grpcs');
+  if (!isSecure) notes.push('it takes no requests over TLS in Kong, and here a route serves every listener');
   const isPlain = protocols.includes('http') || protocols.includes('grpc');
   if (!isPlain && foreign === undefined)
     off.push('it takes no requests in clear, and here a route serves every listener; serve TLS alone, then enable it');
+}
+
+function isStream(fields: Fields): boolean {
+  const protocols = fields.texts('protocols') ?? ['http'];
+  return protocols.every((protocol) => ['tcp', 'tls', 'tls_passthrough', 'udp'].includes(protocol));
 }
 
 function checkForeign(fields: Fields, { lost }: Faults): void {

@@ -7,7 +7,12 @@ import { type KongImport, readTags, SERVER_SET } from './context.ts';
 import type { Entity } from './entities.ts';
 import { chooseUpstream, readTls } from './targets.ts';
 
-const PROTOCOLS: Readonly<Record<string, string>> = { http: 'http', https: 'https', grpc: 'h2c', grpcs: 'h2' };
+const PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['grpc', 'h2c'],
+  ['grpcs', 'h2'],
+]);
 const DEFAULT_TIMEOUT_MS = 60_000;
 const MAX_TIMEOUT_MS = 86_400_000;
 const DEFAULT_RETRIES = 5;
@@ -66,9 +71,9 @@ function translateService(kong: KongImport, entity: Entity, pool: NamePool): voi
   kong.apis.set(entity, api);
   for (const message of notes) draft.note(entity.place, message);
   if (target === undefined) {
-    // What speaks no HTTP shares no request with what does: nobody inherits them.
     api.isOff = true;
-    draft.note(entity.place, `left out with its routes: its protocol or address has no counterpart`);
+    draft.removedApis.push(api);
+    draft.note(entity.place, 'left out with its routes: its protocol or address has no counterpart');
     return;
   }
   draft.apis.push(api);
@@ -81,7 +86,7 @@ function readTarget(fields: Fields): Target | undefined {
   if (url !== undefined && !URL.canParse(url)) return undefined;
   const parsed = url === undefined ? undefined : new URL(url);
   const kongProtocol = parsed?.protocol.slice(0, -1) ?? fields.text('protocol') ?? 'http';
-  const protocol = PROTOCOLS[kongProtocol];
+  const protocol = PROTOCOLS.get(kongProtocol);
   const host = parsed?.hostname ?? fields.text('host');
   if (protocol === undefined || host === undefined || host === '') return undefined;
   const urlPort = parsed?.port === '' ? (protocol === 'https' || protocol === 'h2' ? 443 : 80) : Number(parsed?.port);

@@ -6,10 +6,8 @@ import type { Entity } from './entities.ts';
 import { hasActiveChecks, translateHealthChecks } from './health.ts';
 import type { Target } from './services.ts';
 
-const ALGORITHMS: Readonly<Record<string, string>> = {
-  'round-robin': 'round-robin',
-  'least-connections': 'least-connections',
-};
+/** The same on both sides. */
+const ALGORITHMS: ReadonlySet<string> = new Set(['round-robin', 'least-connections']);
 /** Of an upstream: of its ring, and of what is hashed, which only matters with the algorithm that hashes. */
 const RING_FIELDS = /^(slots|hash_.*|sticky_sessions_.*)$/;
 const DEFAULT_TARGET_PORT = 8000;
@@ -115,7 +113,7 @@ function findTroubles({ value }: Entity): readonly string[] {
   const algorithm = String(value['algorithm'] ?? 'round-robin');
   const hash = String(value['hash_on'] ?? 'none');
   const troubles: string[] = [];
-  if (ALGORITHMS[algorithm] === undefined || hash !== 'none') {
+  if (!ALGORITHMS.has(algorithm) || hash !== 'none') {
     troubles.push(
       `its upstream balances by ${hash === 'none' ? algorithm : `a hash of ${hash}`}, which has no counterpart`,
     );
@@ -129,7 +127,8 @@ function findTroubles({ value }: Entity): readonly string[] {
 function describe(kong: KongImport, entity: Entity): Record<string, unknown> {
   const fields = new Fields(entity.value, entity.place);
   fields.skip(...SERVER_SET, 'name', 'targets', 'tags', 'host_header');
-  const loadBalancing = ALGORITHMS[fields.text('algorithm') ?? 'round-robin'] ?? 'round-robin';
+  const algorithm = fields.text('algorithm') ?? 'round-robin';
+  const loadBalancing = ALGORITHMS.has(algorithm) ? algorithm : 'round-robin';
   const healthChecks = translateHealthChecks(fields.below('healthchecks'), (message) =>
     kong.draft.note(entity.place, message),
   );

@@ -70,6 +70,39 @@ describe('sallyport import kong, and gaps', function () {
     assert.equal(imported.checked, '');
   });
 
+  for (const [what, path] of [
+    ['a longer prefix', '/administrators'],
+    ['an expression', '~/adm[a-z]+$'],
+  ] as const) {
+    it(`turns both off when ${what} would lose requests to the second way`, async () => {
+      const imported = await importServices([
+        { name: 'open', routes: [{ paths: ['/'] }] },
+        { name: 'guarded', routes: [{ paths: ['/admin'], strip_path: false }], ...guard },
+        { name: 'third', url: 'http://other', routes: [{ paths: [path], strip_path: false }] },
+      ]);
+
+      assert.deepEqual(listOff(imported).slice(0, 2), ['open', 'guarded']);
+      assert.deepEqual(imported.config?.apis?.[1]?.routes[0]?.paths, ['/admin']);
+    });
+  }
+
+  it('turns nothing off for streams, nor for what was off in Kong', async () => {
+    const imported = await importServices([
+      { name: 'open', routes: [{ paths: ['/'] }] },
+      {
+        name: 'stream',
+        url: undefined,
+        protocol: 'tcp',
+        host: 'shared',
+        routes: [{ protocols: ['tcp'], snis: ['a'] }],
+      },
+      { name: 'idle', enabled: false, routes: [{ paths: ['/admin/'] }], plugins: [{ name: 'ldap-auth' }] },
+    ]);
+
+    assert.deepEqual(listOff(imported), ['idle']);
+    assert.match(imported.told.join('\n'), /services\[1\] \(stream\): left out with its routes/);
+  });
+
   it('turns both off when such a prefix is taken off too', async () => {
     const imported = await importServices([
       { name: 'open', routes: [{ paths: ['/'] }] },
@@ -135,6 +168,19 @@ describe('sallyport import kong, and gaps', function () {
 
     assert.deepEqual(listOff(plugin), ['one', 'two']);
     assert.deepEqual(listOff(section), ['one', 'two']);
+  });
+
+  it('tells ten thousand lines at most, and turns off all the same', async () => {
+    const services = Array.from({ length: 250 }, (_, index) => ({
+      name: `s${index}`,
+      url: `http://s${index}`,
+      routes: [{ paths: ['/a/'] }],
+    }));
+
+    const imported = await importServices(services);
+
+    assert.equal(imported.told.length, 10_001);
+    assert.equal(listOff(imported).length, 250);
   });
 
   it('compares ten thousand routes in seconds', async () => {

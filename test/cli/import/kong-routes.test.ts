@@ -88,7 +88,7 @@ describe('sallyport import kong, of services and routes', function () {
     ['a wildcard at the end of a host', { hosts: ['example.*'] }],
     ['a server name', { snis: ['a.example'] }],
     ['an expression for a header', { headers: { 'x-a': ['~*v[0-9]'] } }],
-    ['a protocol that is no HTTP', { protocols: ['tcp'] }],
+    ['a protocol that is no HTTP', { protocols: ['ws'] }],
     ['the language of expressions', { paths: undefined, expression: 'http.path == "/"', priority: 1 }],
     ['a path that is not canonical', { paths: ['/a//b'] }],
   ] as const) {
@@ -126,6 +126,14 @@ describe('sallyport import kong, of services and routes', function () {
       assert.equal(checked, '');
     });
   }
+
+  it('tells of a route without TLS, and leaves its api on', async () => {
+    const { code, config, told } = await importService({}, { protocols: ['http'] });
+
+    assert.equal(code, 3);
+    assert.equal(told.length, 1);
+    assert.equal(config?.apis?.[0]?.['enabled'], undefined);
+  });
 
   it('turns a service off whose routes differ in preserve_host', async () => {
     const routes = [{ paths: ['/a'] }, { paths: ['/b'], preserve_host: true }];

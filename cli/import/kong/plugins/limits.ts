@@ -3,7 +3,11 @@
 import { expectOnly, type PluginCall, type Translator } from './translator.ts';
 
 const WINDOWS = { second: 1, minute: 60, hour: 3_600, day: 86_400 } as const;
-const STORES: Readonly<Record<string, string>> = { local: 'local', cluster: 'postgres', redis: 'redis' };
+const STORES: ReadonlyMap<string, string> = new Map([
+  ['local', 'local'],
+  ['cluster', 'postgres'],
+  ['redis', 'redis'],
+]);
 
 /** Translates rate-limiting. Its windows slide here, so what passes is at most what passes in Kong. */
 export const translateRateLimiting: Translator = (call) => {
@@ -18,8 +22,8 @@ export const translateRateLimiting: Translator = (call) => {
   }
   const by = readCaller(call);
   const policy = options.text('policy') ?? 'local';
-  const store = STORES[policy];
-  if (store === undefined) call.trouble(`policy: ${policy} is none of ${Object.keys(STORES).join(', ')}`);
+  const store = STORES.get(policy);
+  if (store === undefined) call.trouble(`policy: ${policy} is none of ${[...STORES.keys()].join(', ')}`);
   if (store === 'redis') call.tell('policy: set SALLYPORT_REDIS_URL on every node; which Redis it is stands there');
   // Where Redis is, and how often counts are sent there, are settings of a node here.
   options.skip('redis', 'sync_rate', 'redis_host', 'redis_port', 'redis_password', 'redis_username', 'redis_database');

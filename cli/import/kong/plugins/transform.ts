@@ -4,6 +4,8 @@ import type { Fields } from '../../source.ts';
 import type { PluginCall, Translator } from './translator.ts';
 
 const PLACES = { headers: 'headers', querystring: 'query', body: 'body' } as const;
+/** No object may have these as keys: the reader of `apply` refuses them. */
+const UNWRITABLE: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 const PAIRED = ['rename', 'replace', 'add', 'append'] as const;
 
 /** Translates request-transformer. The verbs run in the same order on both sides. */
@@ -44,6 +46,7 @@ function readPairs(call: PluginCall, verb: string, texts: readonly string[]): Re
     const colon = text.indexOf(':');
     const [name, value] = colon === -1 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
     if (value.includes('$(')) call.trouble(`${verb}: ${name} has a template, and values are literal here`);
+    else if (UNWRITABLE.has(name)) call.trouble(`${verb}: ${name} cannot be named`);
     else if (Object.hasOwn(pairs, name)) call.trouble(`${verb}: ${name} is there twice`);
     else if (colon === -1) call.trouble(`${verb}: ${name} has no value`);
     else pairs[name] = value;
