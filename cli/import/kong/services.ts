@@ -85,6 +85,8 @@ function readTarget(fields: Fields): Target | undefined {
   const url = fields.text('url');
   if (url !== undefined && !URL.canParse(url)) return undefined;
   const parsed = url === undefined ? undefined : new URL(url);
+  // A user in it would go upstream with every request, and here it would not.
+  if (parsed !== undefined && parsed.username + parsed.password !== '') return undefined;
   const kongProtocol = parsed?.protocol.slice(0, -1) ?? fields.text('protocol') ?? 'http';
   const protocol = PROTOCOLS.get(kongProtocol);
   const host = parsed?.hostname ?? fields.text('host');

@@ -63,23 +63,29 @@ function chooseName({ title }: OpenapiDocument, { name, path }: OpenapiOptions):
 
 function chooseUpstream(document: OpenapiDocument, { upstream, path }: OpenapiOptions, draft: ImportDraft): string {
   if (upstream !== undefined) {
-    if (!/^(https?|h2c?):\/\/./.test(upstream))
-      throw new CommandError('--upstream: expected a URL like http://host:port', 2);
+    if (!isUpstream(upstream)) throw new CommandError('--upstream: expected a URL like http://host:port/base', 2);
     return upstream.replace(/\/+$/, '');
   }
   const [server] = document.servers;
   const url = isRecord(server) && typeof server['url'] === 'string' ? server['url'] : '/';
-  if (!/^https?:\/\//i.test(url) || /[{}?#]/.test(url) || !URL.canParse(url)) {
+  if (!isUpstream(url)) {
     const what =
       document.servers.length === 0
         ? 'it names no server'
-        : `servers[0].url is ${JSON.stringify(url.slice(0, 200))}, no URL to send to`;
+        : `servers[0].url is ${JSON.stringify(url.replace(/\/\/[^/]*@/, '//...@').slice(0, 200))}, no URL to send to`;
     throw new CommandError(`${path}: ${what}; say --upstream URL`);
   }
   if (document.servers.length > 1) {
     draft.note('servers', `requests go to the first, ${url}; say --upstream URL for another one`);
   }
   return url.replace(/\/+$/, '');
+}
+
+/** Says whether an api can send there: a variable, a query or a user in it would be lost. */
+function isUpstream(text: string): boolean {
+  const httpUrl = text.replace(/^h2(c?):/, 'http:');
+  if (!/^https?:\/\/[^/@\\]+(\/[^@\\]*)?$/.test(httpUrl) || /[{}?#\s]/.test(text)) return false;
+  return URL.canParse(httpUrl);
 }
 
 function makeRoutes(draft: ImportDraft, api: ApiDraft, document: OpenapiDocument): readonly Part[] {

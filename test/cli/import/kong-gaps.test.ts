@@ -86,6 +86,19 @@ describe('sallyport import kong, and gaps', function () {
     });
   }
 
+  it('leaves out a service whose address has a user in it, and turns off what would get its requests', async () => {
+    const imported = await importServices([
+      { name: 'open', routes: [{ paths: ['/'] }] },
+      { name: 'users', url: 'http://me:secret@shared', routes: [{ paths: ['/admin/'] }], ...guard },
+    ]);
+
+    assert.deepEqual(
+      imported.config?.apis?.map(({ name, enabled }) => [name, enabled]),
+      [['open', false]],
+    );
+    assert.ok(!imported.told.join('').includes('secret'));
+  });
+
   it('turns nothing off for streams, nor for what was off in Kong', async () => {
     const imported = await importServices([
       { name: 'open', routes: [{ paths: ['/'] }] },

@@ -140,6 +140,7 @@ describe('sallyport import openapi', function () {
 
   for (const [what, servers] of [
     ['no server', []],
+    ['a server with a user in it', [{ url: 'http://me:secret@pets' }]],
     ['a relative server', [{ url: '/v1' }]],
     ['a server with variables', [{ url: 'https://{region}.example.com' }]],
   ] as const) {
@@ -153,6 +154,7 @@ describe('sallyport import openapi', function () {
       assert.equal(without.config, undefined);
       assert.equal(without.told.length, 1);
       assert.match(without.told[0] ?? '', /say --upstream URL$/);
+      assert.doesNotMatch(without.told[0] ?? '', /secret/);
       assert.equal(given.config?.apis?.[0]?.upstream, 'http://h:1/base');
       assert.equal(given.config?.apis?.[0]?.name, 'mine');
     });
@@ -164,6 +166,7 @@ describe('sallyport import openapi', function () {
     ['a title that makes no name', { info: { title: '???' } }, [], 1],
     ['a name that is none', {}, ['--name', 'a b'], 2],
     ['an upstream that is none', {}, ['--upstream', 'pets'], 2],
+    ['an upstream with a user in it', {}, ['--upstream', 'http://me:secret@pets'], 2],
     ['paths that are none', { paths: [] }, [], 1],
   ] as const) {
     it(`refuses ${what} in one line and writes nothing`, async () => {
