@@ -118,7 +118,7 @@ class NodeDirectory implements Directory {
       this.#known.isComplete = false;
       this.#isTooBig = false;
       this.#epoch += 1;
-      this.#changed();
+      void this.#changed();
       this.#broadcast({ type: 'directory', forget: { isAll: true } });
       this.#preload();
       return Promise.resolve();
@@ -206,7 +206,7 @@ class NodeDirectory implements Directory {
 
   #learn(identity: Identity): void {
     this.#known.learn(identity, this.#epoch);
-    this.#save();
+    void this.#save();
   }
 
   #changed(changes?: readonly Change[]): Promise<void> {
@@ -264,7 +264,7 @@ class NodeDirectory implements Directory {
     for (const update of this.#missed) if (update.revision > revision) known.apply(update.changes, this.#epoch);
     // Also when it was too big: what was known before the reset may have been revoked since.
     this.#known = known;
-    this.#changed();
+    void this.#changed();
     this.#options.log.info(
       isRead ? 'all credentials are known' : 'too many credentials to know all: each is asked for',
       {

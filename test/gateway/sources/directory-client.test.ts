@@ -44,7 +44,7 @@ describe("a worker's credentials directory", () => {
         setImmediate(() => client.onMessage(JSON.parse(JSON.stringify(message))));
       },
     });
-    directory.apply(reset());
+    void directory.apply(reset());
     directory.setConnected(true);
     return { directory, client, questions };
   }
@@ -81,7 +81,7 @@ describe("a worker's credentials directory", () => {
     for (const lookup of ['alice-key', 'second-key', 'late-key']) await client.findByCredential('key-auth', lookup);
 
     const late = makeCredential(alice, 'late-key');
-    directory.apply(
+    void directory.apply(
       delta(remove('credential', key), write('consumer', { ...alice, groups: [] }), write('credential', late)),
     );
     await settle();
@@ -98,7 +98,7 @@ describe("a worker's credentials directory", () => {
     await client.findByCredential('key-auth', 'alice-key');
     reader.credentials.clear();
 
-    directory.apply(reset());
+    void directory.apply(reset());
     await settle();
 
     assert.equal(await client.findByCredential('key-auth', 'alice-key'), undefined);

@@ -60,7 +60,7 @@ describe('credentials directory', () => {
   /** Gives a directory that is in contact and knows all that the reader has. */
   async function connect(options: Partial<DirectoryOptions> = {}): Promise<Directory> {
     const directory = create(options);
-    directory.apply(reset());
+    void directory.apply(reset());
     directory.setConnected(true);
     await settle();
     return directory;
@@ -97,20 +97,20 @@ describe('credentials directory', () => {
     const directory = await connect();
     const find = (lookup: string): Promise<unknown> => directory.find('key-auth', lookup);
 
-    directory.apply(delta(write('consumer', { ...alice, groups: ['silver'] })));
+    void directory.apply(delta(write('consumer', { ...alice, groups: ['silver'] })));
     const regrouped = (await find('alice-key')) as Identity;
-    directory.apply(
+    void directory.apply(
       delta(
         write('credential', { ...key, lookup: 'bob-key' }),
         write('credential', { ...bobsKey, lookup: 'alice-key' }),
       ),
     );
     const swapped = [(await find('alice-key')) as Identity, (await find('bob-key')) as Identity];
-    directory.apply(delta(remove('credential', key)));
+    void directory.apply(delta(remove('credential', key)));
     const revoked = await find('bob-key');
-    directory.apply(delta(remove('consumer', bob)));
+    void directory.apply(delta(remove('consumer', bob)));
     const orphaned = await find('alice-key');
-    directory.apply(delta(write('credential', makeCredential(alice, 'new-key'))));
+    void directory.apply(delta(write('credential', makeCredential(alice, 'new-key'))));
     const added = (await find('new-key')) as Identity;
 
     assert.deepEqual(regrouped.consumer.groups, ['silver']);
@@ -127,9 +127,9 @@ describe('credentials directory', () => {
     const directory = create();
     reader.meanwhile = () => {
       reader.meanwhile = () => undefined;
-      directory.apply(delta(remove('credential', key)));
+      void directory.apply(delta(remove('credential', key)));
     };
-    directory.apply(reset());
+    void directory.apply(reset());
     directory.setConnected(true);
     await settle();
 
@@ -141,7 +141,7 @@ describe('credentials directory', () => {
     const directory = await connect();
     reader.credentials.clear();
 
-    directory.apply(reset());
+    void directory.apply(reset());
     const during = await directory.find('key-auth', 'alice-key');
     await settle();
 
@@ -204,7 +204,7 @@ describe('credentials directory', () => {
     const directory = create();
     await directory.load();
 
-    directory.apply(reset());
+    void directory.apply(reset());
     directory.setConnected(true);
     const during = await directory.find('key-auth', 'alice-key');
     await settle();
@@ -253,7 +253,7 @@ describe('credentials directory', () => {
       reader.meanwhile = () => {
         reader.meanwhile = () => undefined;
         reader.credentials.delete(victim.id);
-        directory.apply(delta(remove('credential', victim)));
+        void directory.apply(delta(remove('credential', victim)));
       };
 
       const during = await directory.find('key-auth', 'key-0');
@@ -269,7 +269,7 @@ describe('credentials directory', () => {
       const late = makeCredential(alice, 'late');
       reader.add(alice, late);
 
-      directory.apply(delta(write('credential', late)));
+      void directory.apply(delta(write('credential', late)));
 
       assert.equal(before, 'absent');
       assert.deepEqual(await directory.find('key-auth', 'late'), { consumer: alice, credential: late });
@@ -291,7 +291,7 @@ describe('credentials directory', () => {
     reader.add(alice, many[0] as Credential);
     const directory = await connect({ maxCredentials: 3 });
 
-    directory.apply(delta(...reader.add(alice, ...many.slice(1))));
+    void directory.apply(delta(...reader.add(alice, ...many.slice(1))));
     const found = await Promise.all(many.map(({ lookup }) => directory.find('key-auth', lookup)));
 
     assert.ok(found.every((each) => typeof each === 'object'));

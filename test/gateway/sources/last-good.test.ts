@@ -28,7 +28,7 @@ describe('last good configuration', () => {
 
   async function save(revision: number, changes: readonly Change[]): Promise<void> {
     const copies = open();
-    copies.save(revision, () => changes);
+    void copies.save(revision, () => changes);
     await copies.flush();
   }
 
@@ -78,7 +78,7 @@ describe('last good configuration', () => {
     for (const [index, state] of states.entries()) {
       const changes = updates[index - 1];
       const isReset = changes === undefined;
-      copies.save(index + 1, () => state, { revision: index + 1, isReset, changes: changes ?? state });
+      void copies.save(index + 1, () => state, { revision: index + 1, isReset, changes: changes ?? state });
       await copies.flush();
     }
     return states;
@@ -155,7 +155,7 @@ describe('last good configuration', () => {
     const copies = open();
     let api = makeApi('one');
     const state = (): readonly Change[] => [write('api', api)];
-    copies.save(1, state, { revision: 1, isReset: true, changes: state() });
+    void copies.save(1, state, { revision: 1, isReset: true, changes: state() });
     await copies.flush();
     const sizes: number[] = [];
     let revision = 1;
@@ -163,7 +163,7 @@ describe('last good configuration', () => {
       sizes.push((await stat(path)).size);
       api = { ...makeApi('one', { tags: [...tags, String(revision)] }), id: api.id };
       revision++;
-      copies.save(revision, state, { revision, isReset: false, changes: state() });
+      void copies.save(revision, state, { revision, isReset: false, changes: state() });
       await copies.flush();
     } while ((await stat(path)).size === sizes[0] && revision < 100);
 
@@ -180,13 +180,13 @@ describe('last good configuration', () => {
     const one = [write('api', makeApi('one'))];
     const two = [...one, write('api', makeApi('two'))];
     const copies = open();
-    copies.save(1, () => one, { revision: 1, isReset: true, changes: one });
+    void copies.save(1, () => one, { revision: 1, isReset: true, changes: one });
     await copies.flush();
     await mkdir(`${path}.changes`);
-    copies.save(2, () => two, { revision: 2, isReset: false, changes: two.slice(1) });
+    void copies.save(2, () => two, { revision: 2, isReset: false, changes: two.slice(1) });
     await copies.flush();
     const during = (await open().load())?.update.revision;
-    copies.save(3, () => one, {
+    void copies.save(3, () => one, {
       revision: 3,
       isReset: false,
       changes: two.slice(1).map(({ kind, id }) => ({ kind, id }) as Change),
@@ -222,7 +222,7 @@ describe('last good configuration', () => {
     const copies = open({ quietMs: 20, maxWaitMs: 10_000 });
     const read: number[] = [];
     for (let revision = 1; revision <= 100; revision += 1) {
-      copies.save(revision, () => {
+      void copies.save(revision, () => {
         read.push(revision);
         return [];
       });
@@ -244,7 +244,7 @@ describe('last good configuration', () => {
     let revision = 0;
     await new Promise<void>((resolve) => {
       const timer = setInterval(() => {
-        copies.save(++revision, () => []);
+        void copies.save(++revision, () => []);
         if (saved.length === 0) return;
         clearInterval(timer);
         resolve();
@@ -259,11 +259,11 @@ describe('last good configuration', () => {
     await save(1, []);
     const copies = open();
     await mkdir(`${path}.tmp`);
-    copies.save(2, () => []);
+    void copies.save(2, () => []);
     await copies.flush();
     const during = (await open().load())?.update.revision;
     await rm(`${path}.tmp`, { recursive: true });
-    copies.save(3, () => []);
+    void copies.save(3, () => []);
     await copies.flush();
 
     assert.equal(during, 1);
