@@ -1,6 +1,6 @@
 // One guest, spoken to: numbers messages, pairs answers with them, serves the guest's calls and notes.
 // Must not believe what comes back, nor know how it travels.
-import type { Host } from '../core/plugin.ts';
+import type { Host, MaybePromise } from '../core/plugin.ts';
 import { ProtocolError } from './effects.ts';
 import { readGuestError, writeError } from './errors.ts';
 import type { GuardedExchange } from './guard.ts';
@@ -31,8 +31,9 @@ interface Pending {
   readonly startedMs: number;
   readonly untilMs: number;
   readonly exchange: GuardedExchange | undefined;
-  resolve(reply: Reply): void;
-  reject(error: Error): void;
+  /** Came before anybody could wait. */
+  outcome?: Reply | Error;
+  settle?(outcome: Reply | Error): void;
 }
 
 /** Says that a guest did not answer in its time. */
@@ -86,19 +87,33 @@ export class Conversation {
     if (!this.#end) this.#options.send({ text: JSON.stringify(message), blobs: [] });
   }
 
-  /** Sends a message and waits for its answer. @throws GuestGone, GuestTimeout, or what the guest threw */
-  async ask(
+  /**
+   * Sends a message and gives its answer: at once, when it comes while the message is sent, else later.
+   *
+   * @throws GuestGone, GuestTimeout, or what the guest threw
+   */
+  ask(
     message: ToGuest & readonly [string, number, ...unknown[]],
     options: { readonly timeoutMs: number; readonly exchange?: GuardedExchange; readonly blob?: Uint8Array },
-  ): Promise<Reply> {
+  ): MaybePromise<Reply> {
     if (this.#end) throw this.#end;
     if (this.#pending.size >= MAX_PENDING) throw new GuestGone('too many requests wait for the plugin');
     const startedMs = performance.now();
     const { exchange, blob, timeoutMs } = options;
     this.#words = Math.min(this.#words + WORDS_PER_MESSAGE, MAX_WORDS);
-    this.#options.send({ text: JSON.stringify(message), blobs: blob ? [blob] : [] });
+    const pending: Pending = { startedMs, untilMs: startedMs + timeoutMs, exchange };
+    this.#pending.set(message[1], pending);
+    try {
+      this.#options.send({ text: JSON.stringify(message), blobs: blob ? [blob] : [] });
+    } catch (error) {
+      this.#pending.delete(message[1]);
+      throw error;
+    }
+    const { outcome } = pending;
+    if (outcome instanceof Error) throw outcome;
+    if (outcome) return outcome;
     return new Promise((resolve, reject) => {
-      this.#pending.set(message[1], { startedMs, untilMs: startedMs + timeoutMs, exchange, resolve, reject });
+      pending.settle = (later) => (later instanceof Error ? reject(later) : resolve(later));
     });
   }
 
@@ -167,9 +182,9 @@ export class Conversation {
     const pending = typeof id === 'number' ? this.#pending.get(id) : undefined;
     if (!pending) return;
     this.#pending.delete(id as number);
-    if (outcome instanceof Error) pending.reject(outcome);
-    else if (performance.now() > pending.untilMs) pending.reject(new GuestTimeout('the plugin took too long'));
-    else pending.resolve(outcome);
+    const isLate = !(outcome instanceof Error) && performance.now() > pending.untilMs;
+    pending.outcome = isLate ? new GuestTimeout('the plugin took too long') : outcome;
+    pending.settle?.(pending.outcome);
   }
 
   #takeNotes(notes: unknown): void {

@@ -1,7 +1,7 @@
 // A plugin whose code is elsewhere: each hook is one message out and one back, and its effects are applied here.
 // Must not know how messages travel.
 import type { HookName, Manifest } from '../core/manifest.ts';
-import type { Exchange, Host, Plugin } from '../core/plugin.ts';
+import type { Exchange, Host, MaybePromise, Plugin } from '../core/plugin.ts';
 import { type Conversation, GuestGone, type Reply } from './conversation.ts';
 import { applyEffects, findBlob, ProtocolError } from './effects.ts';
 import { DeniedError } from './grants.ts';
@@ -149,6 +149,8 @@ class RemotePlugin implements Remote {
         if (!conversation) throw new GuestGone('the plugin is closed');
         try {
           await this.#setUpIn(conversation, instance);
+          // Another guest may have come in its place meanwhile, and knows nothing of this set-up.
+          if (this.#keeper?.conversation !== conversation && tries < MAX_SETUP_TRIES) continue;
           this.#instances.set(instance.number, instance);
           return instance;
         } catch (error) {
@@ -166,7 +168,7 @@ class RemotePlugin implements Remote {
     await conversation?.ask(['close', conversation.nextId(), number], { timeoutMs: SETUP_TIMEOUT_MS });
   }
 
-  #run(run: HookRun): Promise<void> {
+  #run(run: HookRun): MaybePromise<void> {
     const { hook, exchange, instance } = run;
     const conversation = this.#converse();
     const guarded = new GuardedExchange(exchange, this.#options.lender.grants);
@@ -174,20 +176,22 @@ class RemotePlugin implements Remote {
     const hasOutcome = hook === 'onLog' || hook === 'onResponse';
     const view = buildView(guarded.grants, exchange, instance.host.clock, hasOutcome);
     const message = ['hook', conversation.nextId(), instance.number, hook, key, view] as const;
-    const reply = conversation.ask(message, this.#bounds(guarded));
-    const result = this.#finish(hook, reply, (given) => applyReply(guarded, given));
-    if (hook === 'onLog') this.#forget(exchange);
-    return result;
+    try {
+      const reply = (): MaybePromise<Reply> => conversation.ask(message, this.#bounds(guarded));
+      return this.#finish(hook, reply, (given) => applyReply(guarded, given));
+    } finally {
+      if (hook === 'onLog') this.#forget(exchange);
+    }
   }
 
-  #runChunk(run: HookRun, chunk: Uint8Array, last: boolean): Promise<Uint8Array | null | undefined> {
+  #runChunk(run: HookRun, chunk: Uint8Array, last: boolean): MaybePromise<Uint8Array | null | undefined> {
     const { hook, exchange, instance } = run;
     const conversation = this.#converse();
     const guarded = new GuardedExchange(exchange, this.#options.lender.grants);
     const { key, isNew } = this.#know(conversation, exchange);
     const view = isNew ? buildView(guarded.grants, exchange, instance.host.clock, false) : null;
     const message = ['chunk', conversation.nextId(), instance.number, hook, key, view, last] as const;
-    const reply = conversation.ask(message, { ...this.#bounds(guarded), blob: chunk });
+    const reply = (): MaybePromise<Reply> => conversation.ask(message, { ...this.#bounds(guarded), blob: chunk });
     return this.#finish(hook, reply, (given) => {
       applyReply(guarded, given);
       return readChunk(hook === 'onRequestChunk' ? 'request' : 'response', guarded, given);
@@ -198,10 +202,16 @@ class RemotePlugin implements Remote {
     return { timeoutMs: this.#options.manifest.limits.timeoutMs, exchange };
   }
 
-  /** Waits for an answer and finishes with it; tells of what went wrong. */
-  async #finish<Result>(hook: HookName, reply: Promise<Reply>, finish: (given: Reply) => Result): Promise<Result> {
+  /** Finishes with an answer, now or when it comes; tells of what went wrong. */
+  #finish<Result>(
+    hook: HookName,
+    ask: () => MaybePromise<Reply>,
+    finish: (given: Reply) => Result,
+  ): MaybePromise<Result> {
     try {
-      return finish(await reply);
+      const reply = ask();
+      if (!(reply instanceof Promise)) return finish(reply);
+      return reply.then(finish).catch((error: unknown) => this.#raise(error, hook));
     } catch (error) {
       return this.#raise(error, hook);
     }

@@ -1,9 +1,12 @@
-// Puts a package's code to work in a tier: here, or in a process of its own. The pipeline sees no difference.
+// Puts a package's code to work in a tier: here, in an isolate, or in a process of its own. The pipeline sees no difference.
 // Must not decide what is granted, nor whom to trust.
 import type { Manifest } from '../core/manifest.ts';
 import type { Logger, Plugin } from '../core/plugin.ts';
 import { buildGrants } from './grants.ts';
-import type { Incident } from './keeper.ts';
+import { keepEither } from './isolate/either.ts';
+import { IsolateGate } from './isolate/gate.ts';
+import { findIsolates } from './isolate/library.ts';
+import type { GuestKeeper, Incident, KeeperOptions } from './keeper.ts';
 import { createLender } from './lending.ts';
 import { openNative } from './native.ts';
 import { superviseChild } from './process/supervisor.ts';
@@ -12,7 +15,7 @@ import { openRemote } from './remote.ts';
 export type { Incident } from './keeper.ts';
 
 /** Names how far a plugin is kept from the gateway. */
-export type Tier = 'native' | 'process';
+export type Tier = 'native' | 'isolate' | 'process';
 
 /** Is what a plugin is run with. */
 export interface SandboxOptions {
@@ -25,11 +28,14 @@ export interface SandboxOptions {
   readonly secrets: Readonly<Record<string, string>>;
   readonly tier: Tier;
   readonly log: Logger;
+  /** Says whether isolates are allowed now; absent = always. */
+  readonly isolates?: IsolateGate;
   onIncident?(incident: Incident): void;
 }
 
 /** Is a plugin at work. Close it, or its process stays. */
 export interface Sandbox {
+  /** Where it runs: `process` instead of `isolate` where isolates do not load. */
   readonly tier: Tier;
   readonly plugin: Plugin<unknown, unknown>;
   /** Absent when the package has none. */
@@ -46,23 +52,42 @@ const MAX_INCIDENTS_PER_SECOND = 100;
  * @throws Error when the code does not load, lacks a hook of its manifest, has another, or a hook has no grant to work with.
  */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { code, manifest, granted, secrets, tier } = options;
+  const { code, manifest, granted, secrets } = options;
   checkGrants(manifest, granted);
   const onIncident = limitIncidents(options);
   const lender = createLender(buildGrants(granted, manifest.stage), secrets, ({ message }) =>
     onIncident({ kind: 'denied', message }),
   );
+  const { tier, keep } = findKeeper(options);
   if (tier === 'native') {
     const { plugin, migrate } = await openNative({ code, manifest, lender, onIncident });
     return { tier, plugin, ...(migrate && { migrate }), close: async () => undefined };
   }
-  const remote = await openRemote({ code, manifest, lender, onIncident, keep: superviseChild });
+  const remote = await openRemote({ code, manifest, lender, onIncident, keep });
   return {
     tier,
     plugin: remote.plugin,
     ...(remote.hasMigrate && { migrate: (config, fromVersion) => remote.migrate(config, fromVersion) }),
     close: () => remote.close(),
   };
+}
+
+/** Gives the tier in which a package can run here, and who keeps its guest there. */
+function findKeeper({ tier, log, manifest, isolates = new IsolateGate() }: SandboxOptions): {
+  readonly tier: Tier;
+  readonly keep: (options: KeeperOptions) => Promise<GuestKeeper>;
+} {
+  if (tier !== 'isolate') return { tier, keep: superviseChild };
+  const found = findIsolates();
+  const { library } = found;
+  if (library) return { tier, keep: (options) => keepEither(library, isolates, options) };
+  const { name, version } = manifest;
+  log.warn('isolates do not load here: a plugin runs in tier process', {
+    plugin: name,
+    version,
+    reason: found.reason,
+  });
+  return { tier: 'process', keep: superviseChild };
 }
 
 /** Gives the tier for a package by whose signature it bears. */

@@ -16,11 +16,12 @@ export interface GuestSources {
 const ENTRY = 'sandbox/guest/main.js';
 const CONTRACT = 'core/plugin.js';
 
-let known: GuestSources | undefined;
+const known = new Map<string, GuestSources>();
 
-/** Reads the guest's modules and all that they import. */
-export function readGuestSources(): GuestSources {
-  if (known) return known;
+/** Reads a guest's modules and all that they import; `entry` is the first. */
+export function readGuestSources(entry: string = ENTRY): GuestSources {
+  const before = known.get(entry);
+  if (before) return before;
   const modules: Record<string, string> = {};
   const add = (path: string): void => {
     if (modules[path] !== undefined) return;
@@ -30,10 +31,11 @@ export function readGuestSources(): GuestSources {
       add(posix.join(posix.dirname(path), specifier));
     }
   };
-  add(ENTRY);
+  add(entry);
   add(CONTRACT);
-  known = { modules, entry: ENTRY, contract: CONTRACT };
-  return known;
+  const sources = { modules, entry, contract: CONTRACT };
+  known.set(entry, sources);
+  return sources;
 }
 
 /**

@@ -1,10 +1,10 @@
 // Keeps one child process alive for one plugin version: starts, watches, kills and starts it again.
 // Must not know hooks or exchanges: it carries a conversation.
 
-import { nextWaitMs } from '../backoff.ts';
 import { Conversation } from '../conversation.ts';
 import type { GuestKeeper, KeeperOptions } from '../keeper.ts';
 import { MAX_BLOB_BYTES, MAX_TEXT_BYTES } from '../messages.ts';
+import { Restarts } from '../restarts.ts';
 import { checkCode, readGuestSources } from '../sources.ts';
 import { FrameReader, writeFrame } from './framing.ts';
 import { type Footprint, type Launched, launch, readFootprint, toDataKb, toRssKb } from './launch.ts';
@@ -63,12 +63,9 @@ interface Running {
 class Supervisor implements GuestKeeper {
   readonly #options: KeeperOptions;
   readonly #idle: Footprint | undefined;
-  readonly #waiting: { resolve(conversation: Conversation): void; reject(error: Error): void }[] = [];
+  readonly #restarts: Restarts;
   #running: Running | undefined;
   #isReady = false;
-  #isClosed = false;
-  #failures = 0;
-  #restart: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
   #quietTicks = 0;
   #pingedMs: number | undefined;
@@ -78,6 +75,10 @@ class Supervisor implements GuestKeeper {
   constructor(options: KeeperOptions, idleFootprint: Footprint | undefined) {
     this.#options = options;
     this.#idle = idleFootprint;
+    this.#restarts = new Restarts({
+      start: () => this.start(),
+      onFailure: (message) => options.onIncident({ kind: 'crash', message }),
+    });
   }
 
   get conversation(): Conversation | undefined {
@@ -86,13 +87,7 @@ class Supervisor implements GuestKeeper {
 
   whenOpen(): Promise<Conversation> {
     const { conversation } = this;
-    if (conversation) return Promise.resolve(conversation);
-    if (this.#isClosed) return Promise.reject(new Error('the plugin is closed'));
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      // Whoever waits holds up a revision, and did not cause the losses: the pause that they earned is not for him.
-      if (this.#restart) this.#startAgain();
-    });
+    return conversation ? Promise.resolve(conversation) : this.#restarts.wait();
   }
 
   /** Starts a child and loads the plugin. @throws Error when it does not load */
@@ -103,7 +98,7 @@ class Supervisor implements GuestKeeper {
       await this.#load(running);
       await this.#options.onOpen(running.conversation);
       this.#isReady = !running.isOver;
-      if (this.#isReady) for (const { resolve } of this.#waiting.splice(0)) resolve(running.conversation);
+      if (this.#isReady) this.#restarts.opened(running.conversation);
     } catch (error) {
       this.#end(running, 'the plugin does not load');
       throw error;
@@ -111,9 +106,7 @@ class Supervisor implements GuestKeeper {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#restart);
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the plugin is closed'));
+    this.#restarts.close();
     if (this.#running) this.#end(this.#running, 'the plugin is closed');
   }
 
@@ -235,7 +228,7 @@ class Supervisor implements GuestKeeper {
     if (running.isOver) return;
     this.#options.onIncident({ kind, message });
     this.#end(running, message);
-    this.#planRestart(running);
+    this.#restarts.plan(running.startedMs);
   }
 
   #onExit(running: Running, how: string): void {
@@ -246,7 +239,7 @@ class Supervisor implements GuestKeeper {
     if (this.#isReady) this.#options.onIncident({ kind: isMemory ? 'memory' : 'crash', message });
     const wasReady = this.#isReady;
     this.#end(running, 'the process of the plugin ended');
-    if (wasReady) this.#planRestart(running);
+    if (wasReady) this.#restarts.plan(running.startedMs);
   }
 
   #end(running: Running, reason: string): void {
@@ -256,25 +249,6 @@ class Supervisor implements GuestKeeper {
     running.launched.kill();
     running.launched.channel.destroy();
     running.conversation.close(reason);
-  }
-
-  #planRestart({ startedMs }: { readonly startedMs: number }): void {
-    if (this.#isClosed) return;
-    const { waitMs, failures } = nextWaitMs(this.#failures, performance.now() - startedMs);
-    this.#failures = failures;
-    this.#restart = setTimeout(() => this.#startAgain(), waitMs).unref();
-  }
-
-  #startAgain(): void {
-    clearTimeout(this.#restart);
-    this.#restart = undefined;
-    const startedMs = performance.now();
-    this.start().catch((error: Error) => {
-      const message = `the plugin could not be started again: ${error.message}`;
-      this.#options.onIncident({ kind: 'crash', message });
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error(message, { cause: error }));
-      this.#planRestart({ startedMs });
-    });
   }
 }
 

