@@ -17,6 +17,11 @@ const DRY_RUN: OptionSpec = { type: 'boolean', description: 'shows what would ch
 const VERSION_OPTIONS: Command['options'] = {
   grant: { type: 'boolean', description: 'agrees to everything that the version asks for' },
   secrets: { type: 'string', value: 'FILE', description: 'reads secrets of the plugin from lines NAME=value' },
+  tier: {
+    type: 'string',
+    value: 'TIER',
+    description: 'where its code runs: auto, native, isolate or process (docs/sandbox.md)',
+  },
   'dry-run': DRY_RUN,
 };
 
@@ -39,7 +44,7 @@ export function defineInstallCommand(spec: InstallCommandSpec): Command {
       const answer = await writeInstall(readSettings(), {
         method,
         path,
-        body: secrets === undefined ? body : { ...body, secrets },
+        body: body && { ...body, ...(secrets && { secrets }), ...(values['tier'] && { tier: values['tier'] }) },
         isGranted: options['grant'],
         isDryRun: options['dry-run'],
       });

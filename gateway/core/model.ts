@@ -214,7 +214,7 @@ export interface Binding {
 }
 
 /** Says where code of a plugin runs. `auto` = as much apart from the gateway as the trust in it asks for. */
-export type InstallTier = 'auto' | 'native' | 'process';
+export type InstallTier = 'auto' | 'native' | 'isolate' | 'process';
 
 /** Is a plugin of the marketplace, installed: a pin. The bytes travel apart, by their digest. */
 export interface Install extends PluginPin {

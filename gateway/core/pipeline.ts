@@ -16,6 +16,8 @@ import type { ShadowFacts } from './shadow/report.ts';
 /** Is an installed plugin with its code. */
 export interface LoadedPlugin extends InstalledPlugin {
   readonly plugin: Plugin<unknown, unknown>;
+  /** Names where its code runs; absent = in this process. */
+  readonly tier?: 'native' | 'isolate' | 'process';
   /** Counts who uses the code, which goes with the last; absent = it stays as long as the process. */
   readonly lease?: { take(): void; release(): void };
   /** Only where two versions run side by side. */

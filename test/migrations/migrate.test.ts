@@ -30,6 +30,7 @@ describe('migrations', () => {
       '20261123T0009_run_shadows',
       '20261123T0010_offer_two_tiers',
       '20261123T0011_record_requests',
+      '20261123T0012_offer_isolates',
       '20261123T0013_share_limits',
     ]);
     assert.deepEqual(second, []);
@@ -50,22 +51,29 @@ describe('migrations', () => {
     assert.deepEqual(again, applied);
   });
 
-  it('bring installs of a tier that no gateway has into a process, and take no more of them', async () => {
+  it('bring installs of a tier that gateways do not have into a process, where they do not have it', async () => {
     await migrateUp(database.url);
-    let undone: readonly string[] = [];
-    while (!undone.includes('20261123T0010_offer_two_tiers')) undone = await migrateDown(database.url);
+    const undo = async (name: string): Promise<void> => {
+      for (let undone: readonly string[] = []; !undone.includes(name); ) undone = await migrateDown(database.url);
+    };
     const insert = (plugin: string): Promise<void> =>
       runSql(
         database.url,
         `INSERT INTO installs (id, plugin, version, sha256, granted, manifest, config_schema, tier, sealed_secrets)
          VALUES (gen_random_uuid(), '${plugin}', '1.0.0', '', '{}', '{}', '{}', 'isolate', '{}')`,
       );
-    await insert('acme/before');
+    const readTiers = (): Promise<unknown> => readRows(database.url, 'SELECT tier FROM installs ORDER BY plugin');
+    await insert('acme/isolated');
 
+    await undo('20261123T0012_offer_isolates');
+    const between = await readTiers();
+    await assert.rejects(insert('acme/refused'), /installs_tier_check/);
+    await undo('20261123T0010_offer_two_tiers');
+    await insert('acme/before');
     await migrateUp(database.url);
 
-    assert.deepEqual(await readRows(database.url, 'SELECT tier FROM installs'), [{ tier: 'process' }]);
-    await assert.rejects(insert('acme/after'), /installs_tier_check/);
+    assert.deepEqual([between, await readTiers()], [[{ tier: 'process' }], [{ tier: 'process' }, { tier: 'process' }]]);
+    await insert('acme/now');
   });
 
   it('run once when several nodes start together', async () => {

@@ -79,6 +79,8 @@ async function run(command: 'gateway' | 'start', options: ProductOptions): Promi
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
+      // Where isolated-vm may be.
+      NODE_PATH: process.env['NODE_PATH'],
       SALLYPORT_PROXY_LISTEN: FREE_PORT,
       SALLYPORT_ADMIN_LISTEN: FREE_PORT,
       SALLYPORT_STATUS_LISTEN: FREE_PORT,

@@ -35,7 +35,7 @@ export const pluginDevCommand: Command = {
     tier: {
       type: 'string',
       value: 'TIER',
-      description: 'native (in this process, the default), or process, as when installed',
+      description: 'native (in this process, the default), isolate, or process, as when installed',
     },
   },
   minArguments: 0,
@@ -67,8 +67,8 @@ export const pluginDevCommand: Command = {
 };
 
 function readTier(text: string): Tier {
-  if (text === 'native' || text === 'process') return text;
-  throw new Error('expected native or process');
+  if (text === 'native' || text === 'isolate' || text === 'process') return text;
+  throw new Error('expected native, isolate or process');
 }
 
 function readOption<T>(name: string, text: string, parse: (text: string) => T): T {

@@ -124,9 +124,10 @@ export const INSTALL_SCHEMA: JsonSchema = entity('Install', ['plugin', 'version'
     description: 'Permissions as in a manifest. Refused with 409 while the version asks for more; `{}` = none.',
   },
   tier: {
-    enum: ['auto', 'native', 'process'],
+    enum: ['auto', 'native', 'isolate', 'process'],
     default: 'auto',
-    description: 'Where its code runs; `native` only for plugins signed by the platform.',
+    description:
+      'Where its code runs; `native` only for plugins signed by the platform, `isolate` for publishers who are trusted not to attack.',
   },
   secrets: secrets('Values of the secrets that it may read, by name. Stay when absent.', MAX_SECRET_LENGTH),
   sealedSecrets: secrets('Instead of secrets, from an export.', 4 * MAX_SECRET_LENGTH),

@@ -41,6 +41,8 @@ export interface InstallReport {
   /** Version that runs; null = none. */
   readonly running: string | null;
   readonly problem: Problem | null;
+  /** Where the version that runs does so. */
+  readonly tier?: NonNullable<LoadedPlugin['tier']>;
   /** Only where the fail policy is `previous`: what would take over here, and why it could not. */
   readonly previous?: {
     readonly version: string;
@@ -152,6 +154,7 @@ export function reportRuns(runs: RunSet): readonly InstallReport[] {
     wanted: install.version,
     running: loaded?.manifest.version ?? null,
     problem: problem ?? [...faults.values()][0]?.problem ?? null,
+    ...(loaded?.tier && { tier: loaded.tier }),
     ...reportPrevious(loaded, faults),
   }));
 }

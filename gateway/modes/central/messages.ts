@@ -40,10 +40,11 @@ export type ToKeeper =
 /** Names what a worker could not do: start, or listen in clear or over TLS. */
 export type FailedStep = 'start' | 'proxy' | 'proxyTls';
 
-/** Belongs to a part of the node that speaks a language of its own: limits, the credentials directory, recorded requests. */
+/** Belongs to a part of the node that speaks a language of its own: limits, the credentials directory, isolates, recorded requests. */
 export type PartsMessage =
   | { readonly channel: 'limits'; readonly body: unknown }
   | { readonly channel: 'directory'; readonly body: unknown }
+  | { readonly channel: 'isolates'; readonly body: unknown }
   | { readonly channel: 'recorded'; readonly body: unknown };
 
 /** Is a piece of an update; the worker prepares when the last has come. */

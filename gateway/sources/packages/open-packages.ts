@@ -60,7 +60,7 @@ export class OpenPackages {
         if (code.users === 0) this.#rest(key, code);
       },
     };
-    const plugin = { manifest, configSchema, plugin: sandbox.plugin, lease };
+    const plugin = { manifest, configSchema, plugin: sandbox.plugin, tier: sandbox.tier, lease };
     const code: OpenCode = { pin, plugin, sandbox, users: 1 };
     this.#open.set(key, code);
     return plugin;

@@ -9,6 +9,7 @@ import { keepPrevious, type PreviousVersion, takePlace } from '../../core/setup/
 import type { LoadedInstall, PluginSource } from '../../core/setup/source.ts';
 import type { PluginPackage } from '../../package/package.ts';
 import { type Trust, type TrustedIndex, verifyPackage } from '../../package/trust.ts';
+import type { IsolateGate } from '../../sandbox/isolate/gate.ts';
 import { findTier, openSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts';
 import { fixtureManifest, fixtureSecrets, runFixtures } from '../../testing/fixtures.ts';
 import { isSealed } from '../sealed-keys.ts';
@@ -27,6 +28,8 @@ export interface PackageSourceOptions {
   readonly rootFile: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Says whether isolates are allowed now. */
+  readonly isolates: IsolateGate;
 }
 
 /** Whose signatures a package needs. */
@@ -211,8 +214,8 @@ class PackageSource implements PluginSource {
     if (sealed !== undefined) {
       throw new LoadRefusal('SECRET_SEALED', `the secret ${sealed[0]} does not open with the key of this node`);
     }
-    const open: OpenSandbox = (parts) =>
-      openSandbox({ code: pkg.code, granted, tier, log: this.#options.log, ...parts });
+    const { log, isolates } = this.#options;
+    const open: OpenSandbox = (parts) => openSandbox({ code: pkg.code, granted, tier, log, isolates, ...parts });
     await this.#tryFixtures(pkg, open);
     const sandbox = await open({ manifest: pkg.manifest, secrets });
     // What ran in a shadow must leave nothing to whoever runs next.

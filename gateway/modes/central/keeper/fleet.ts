@@ -4,6 +4,7 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import type { IsolateBan } from '../../../sandbox/isolate/ban.ts';
 import type { ToKeeper, ToWorker } from '../messages.ts';
 import { Member } from './member.ts';
 import { createRestartPolicy } from './restart-policy.ts';
@@ -17,6 +18,7 @@ export interface FleetOptions {
   readonly size: number;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly isolates: IsolateBan;
   /** Opens what workers need open. */
   unseal(update: Update): Update;
   onMessage(member: Member, message: ToKeeper): void;
@@ -27,6 +29,7 @@ export interface FleetOptions {
 export interface Fleet {
   /** Counts the workers that ended unasked. */
   readonly deaths: number;
+  readonly hasIsolatesOff: boolean;
   /** Are the processes that have not ended. */
   readonly members: ReadonlySet<Member>;
   start(): void;
@@ -66,11 +69,18 @@ export function createFleet(options: FleetOptions): Fleet {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ exec: WORKER_FILE, args: [] });
 
+  const sayIsolates = (): ToWorker => ({ channel: 'isolates', body: { isOff: options.isolates.isOff } });
+  options.isolates.onChange(() => {
+    for (const member of members) member.send(sayIsolates());
+  });
+
   const spawn = (slot: number): Member => {
     const member = new Member({ slot, worker: cluster.fork(WORKER_ENV), log, clock, unseal: options.unseal });
     members.add(member);
     member.worker.on('message', (message: ToKeeper) => {
       member.hear(message);
+      // Before it hears of any package.
+      if (message.channel === 'started') member.send(sayIsolates());
       options.onMessage(member, message);
     });
     member.worker.on('error', (error) => log.warn('a worker cannot be reached', { slot, error }));
@@ -98,6 +108,7 @@ export function createFleet(options: FleetOptions): Fleet {
     options.onGone(member);
     if (members.size === 0) onEmpty?.();
     if (isDraining) return;
+    options.isolates.takeEnd({ ...end, openIsolates: member.openIsolates, wasSilent: member.isSilent });
     // In its place another serves, or is on its way.
     if (wasDraining || member.isAiling) {
       log.info('a relieved worker has ended', { slot: member.slot, workerPid: member.pid, ...end });
@@ -112,6 +123,9 @@ export function createFleet(options: FleetOptions): Fleet {
     members,
     get deaths() {
       return deaths;
+    },
+    get hasIsolatesOff() {
+      return options.isolates.isOff;
     },
     start() {
       for (let slot = 1; slot <= options.size; slot++) spawn(slot);
@@ -165,7 +179,9 @@ function drainMember(member: Member): void {
 function checkSilence(member: Member, nowMs: number): void {
   const limitMs = member.state === 'booting' ? BOOT_LIMIT_MS : SILENCE_LIMIT_MS;
   const silentMs = Math.round(nowMs - member.lastHeardMs);
-  if (silentMs > limitMs) member.replace(`nothing was heard of it for ${silentMs} ms: its event loop is blocked`);
+  if (silentMs <= limitMs) return;
+  member.isSilent = member.state !== 'booting';
+  member.replace(`nothing was heard of it for ${silentMs} ms: its event loop is blocked`);
 }
 
 /** Calls `check` each second, but not after a pause of the keeper itself: then it is not the workers who were silent. */

@@ -113,6 +113,7 @@ class NodeKeeper implements Keeper {
       size: settings.workers,
       clock: this.#clock,
       log: this.#log,
+      isolates: this.#parts.isolates,
       unseal: (update) => this.#parts.openKeys(update),
       onMessage: (member, message) => this.#hear(member, message),
       onGone: (member) => this.#bury(member),

@@ -4,6 +4,7 @@ import type { Worker } from 'node:cluster';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Update } from '../../../core/model.ts';
 import type { Clock, Logger } from '../../../core/ports.ts';
+import type { GateNote } from '../../../sandbox/isolate/gate.ts';
 import { cutUpdate, type ToKeeper, type ToWorker } from '../messages.ts';
 import type { Vote, Voter } from './publisher.ts';
 
@@ -37,6 +38,9 @@ export class Member implements Voter {
   revision = -1;
   loopDelayMs = 0;
   rssBytes = 0;
+  openIsolates = 0;
+  /** Is ended because nothing was heard of it. */
+  isSilent = false;
   /** Has been told that another takes its place; it goes on serving until that one does. */
   isAiling = false;
   lastHeardMs: number;
@@ -72,6 +76,7 @@ export class Member implements Voter {
     this.lastHeardMs = this.#clock.monotonicMs();
     if (message.channel === 'prepared') this.#settleVote({ isGone: false, problems: message.problems });
     else if (message.channel === 'committed') this.#settleCommit(message.revision);
+    else if (message.channel === 'isolates') this.openIsolates = (message.body as GateNote).open;
     else if (message.channel === 'beat') {
       this.loopDelayMs = message.loopDelayMs;
       this.rssBytes = message.rssBytes;

@@ -16,6 +16,7 @@ export interface NodeFacts {
   readonly cuts: ReadonlyMap<string, number>;
   readonly workersServing: number;
   readonly isFromDisk: boolean;
+  readonly hasIsolatesOff: boolean;
   readonly certificates: Iterable<Certificate>;
   readonly processes: readonly { readonly name: string; readonly loopDelayMs: number; readonly rssBytes: number }[];
 }
@@ -54,6 +55,12 @@ export function listNodeFamilies(facts: NodeFacts): readonly FamilyData[] {
       listEnds(facts.certificates),
     ),
     gauge('sallyport_workers', 'Workers that serve.', [], [{ labels: [], value: facts.workersServing }]),
+    gauge(
+      'sallyport_isolates_off',
+      'Is 1 while packages of tier isolate run in processes: a worker died with isolates open.',
+      [],
+      [{ labels: [], value: facts.hasIsolatesOff ? 1 : 0 }],
+    ),
     counter('sallyport_worker_deaths_total', 'Workers that ended unasked.', facts.workerDeaths),
     {
       ...counter('sallyport_plugin_cuts_total', 'Hooks that did not return and were cut.', 0),

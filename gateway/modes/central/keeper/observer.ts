@@ -91,7 +91,7 @@ export class Observer {
       refusal,
       workers: this.#listServing().map((member) => ({ pid: member.pid, revision: member.revision })),
       health: mergeReports(this.#reports.values()),
-      plugins: mergeInstalls(this.#installs.values()),
+      plugins: mergeInstalls(this.#installs.values()).map((report) => this.#tellTier(report)),
     };
   }
 
@@ -110,6 +110,7 @@ export class Observer {
       workerDeaths: fleet.deaths,
       cuts: this.#options.cuts.counts,
       workersServing: serving.length,
+      hasIsolatesOff: fleet.hasIsolatesOff,
       isFromDisk: this.source === 'disk',
       certificates: this.#options.publisher.document?.certificates.values() ?? [],
       processes: [
@@ -128,6 +129,11 @@ export class Observer {
     const { document, offeredRevision } = this.#options.publisher;
     const revision = document?.revision ?? 0;
     return { revision, offeredRevision: offeredRevision ?? revision };
+  }
+
+  /** Workers say where a package runs when a revision is in force; isolates may be off since, or on again. */
+  #tellTier(report: InstallReport): InstallReport {
+    return report.tier === 'isolate' && this.#options.fleet.hasIsolatesOff ? { ...report, tier: 'process' } : report;
   }
 
   #listServing(): readonly Member[] {

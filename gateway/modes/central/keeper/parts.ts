@@ -10,6 +10,7 @@ import type { LimitsWorkerMessage } from '../../../limits/messages.ts';
 import { createPostgresStore } from '../../../limits/shared/postgres.ts';
 import { createRedisStore } from '../../../limits/shared/redis.ts';
 import type { SharedStore } from '../../../limits/shared/store.ts';
+import { IsolateBan } from '../../../sandbox/isolate/ban.ts';
 import { createDirectory } from '../../../sources/directory/directory.ts';
 import type { DirectoryQuestion } from '../../../sources/directory/messages.ts';
 import { createLastGood, type LastGood } from '../../../sources/last-good.ts';
@@ -44,6 +45,7 @@ export interface KeeperPartsOptions {
 /** Is the parts of a keeper. */
 export interface KeeperParts {
   readonly lastGood: Pick<LastGood, 'load'>;
+  readonly isolates: IsolateBan;
   /** Writes what an update made of the document to the disk; what is reported from here on waits for that. */
   saveCopy(document: DocumentState, update: Update): void;
   /** Reads the copy of the credentials that is on disk. */
@@ -110,8 +112,11 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
   const lastGood = createLastGood({ path: join(settings.dataDir, 'last-good'), log });
   const gate = new ReportGate();
 
+  const isolates = new IsolateBan({ path: join(settings.dataDir, 'isolates-off.json'), clock, log });
+
   return {
     lastGood,
+    isolates,
     saveCopy: (document, update) => gate.hold(lastGood.save(document.revision, () => listChanges(document), update)),
     loadCredentials: () => directory.load(),
     connect(databaseUrl, nodeId, handlers) {
@@ -155,6 +160,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       limits.close();
       feeder.close();
       retries.close();
+      isolates.close();
       await Promise.all([directory.close(), lastGood.flush(), shared.redis?.close(), shared.postgres?.close()]);
     },
   };

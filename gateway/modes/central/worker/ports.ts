@@ -12,6 +12,7 @@ import { createIdSource } from '../../../ops/ids.ts';
 import { createLog, type Log } from '../../../ops/log.ts';
 import { createMetrics, type MetricsRegistry } from '../../../ops/metrics.ts';
 import { createRecorder } from '../../../ops/recorder.ts';
+import { type GateOrder, IsolateGate } from '../../../sandbox/isolate/gate.ts';
 import { createDirectoryClient } from '../../../sources/directory/client.ts';
 import type { DirectoryMessage } from '../../../sources/directory/messages.ts';
 import type { PartsMessage } from '../messages.ts';
@@ -23,8 +24,9 @@ export interface WorkerPorts extends Ports {
   readonly log: Log;
   readonly metrics: MetricsRegistry;
   readonly upstream: HttpUpstreamClient;
+  readonly isolates: IsolateGate;
   fetch(url: string, options?: FetchOptions): Promise<FetchResult>;
-  /** Takes a message of the keeper for limits or credentials. */
+  /** Takes a message of the keeper for limits, credentials or isolates. */
   hear(message: PartsMessage): void;
   /** Runs what was registered for SIGHUP. */
   reopen(): void;
@@ -44,6 +46,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     send: (body) => send({ channel: 'limits', body }),
   });
   const consumers = createDirectoryClient({ clock, send: (body) => send({ channel: 'directory', body }) });
+  const isolates = new IsolateGate((body) => send({ channel: 'isolates', body }));
   const recorder = createRecorder(clock, (body) => send({ channel: 'recorded', body }));
   const reopenCallbacks = new Set<() => void>();
 
@@ -54,6 +57,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     limits,
     consumers,
     upstream,
+    isolates,
     recorder,
     nextId: createIdSource(),
     fetch: fetcher.fetch,
@@ -64,6 +68,7 @@ export function createWorkerPorts(settings: NodeSettings, send: (message: PartsM
     hear(message) {
       // Only our keeper writes to this channel; what it sends is what the messages.ts of each part says.
       if (message.channel === 'limits') limits.onMessage(message.body as LimitsKeeperMessage);
+      else if (message.channel === 'isolates') isolates.take(message.body as GateOrder);
       else consumers.onMessage(message.body as DirectoryMessage);
     },
     reopen() {

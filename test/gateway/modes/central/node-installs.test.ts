@@ -47,7 +47,13 @@ describe('node with installs', function () {
 
     assert.equal(await stage.ask(), '2.0.0');
     const report = await waitForInstall(databaseUrl, ({ running }) => running === '2.0.0');
-    assert.deepEqual(report, { plugin: 'acme/hello', wanted: '2.0.0', running: '2.0.0', problem: null });
+    assert.deepEqual(report, {
+      plugin: 'acme/hello',
+      wanted: '2.0.0',
+      running: '2.0.0',
+      problem: null,
+      tier: 'process',
+    });
   });
 
   it('runs what was installed when it starts without the database', async () => {
