@@ -8,6 +8,8 @@ export const LOOK_MS = 10;
 const IDLE_LOOKS = 100;
 /** What the thread's own isolate may take, in MB: the least there is. */
 const MEMORY_MB = 8;
+/** Longest that the end of a process waits for it. */
+const END_TIMEOUT_MS = 500;
 
 /** Cells of the shared memory. */
 const CALLS = 0;
@@ -15,7 +17,8 @@ const LOOKS = 1;
 const ASLEEP = 2;
 const CUT = 3;
 const STOP = 4;
-const CELLS = 5;
+const ENDED = 5;
+const CELLS = 6;
 
 /**
  * Looks at how many calls have begun and ended; an odd number is a call under way. Counts looks and not time: where the
@@ -39,11 +42,27 @@ while (Atomics.load(cells, ${STOP}) === 0) {
   if (looks === 0) idle = 0;
   if (++idle < ${IDLE_LOOKS}) continue;
   Atomics.store(cells, ${ASLEEP}, 1);
-  // Who began meanwhile has not seen that this thread sleeps.
-  if (Atomics.load(cells, ${CALLS}) === calls) Atomics.wait(cells, ${ASLEEP}, 1);
+  // Who began or stopped meanwhile has not seen that this thread sleeps.
+  if (Atomics.load(cells, ${CALLS}) === calls && Atomics.load(cells, ${STOP}) === 0) Atomics.wait(cells, ${ASLEEP}, 1);
   Atomics.store(cells, ${ASLEEP}, 0);
   idle = 0;
-}`;
+}
+Atomics.store(cells, ${ENDED}, 1);
+Atomics.notify(cells, ${ENDED});`;
+
+/** A process that ends waits for all threads of the library: those that sleep would keep it for ever. */
+const running = new Set<Watchdog>();
+let isHeard = false;
+
+function stopAtExit(watchdog: Watchdog): void {
+  running.add(watchdog);
+  if (isHeard) return;
+  isHeard = true;
+  process.once('exit', () => {
+    for (const one of running) one.tellStop();
+    for (const one of running) one.awaitEnd();
+  });
+}
 
 /** Watches one guest. */
 export class Watchdog {
@@ -58,6 +77,7 @@ export class Watchdog {
 
   /** Starts the thread. */
   async start(library: IsolateLibrary, guest: Isolate): Promise<void> {
+    stopAtExit(this);
     const context = await this.#thread.createContext();
     await context.global.set('memory', new library.ExternalCopy(this.#cells.buffer).copyInto());
     await context.global.set('guest', guest);
@@ -83,9 +103,20 @@ export class Watchdog {
     Atomics.add(this.#cells, CALLS, 1);
   }
 
-  stop(): void {
+  tellStop(): void {
     Atomics.store(this.#cells, STOP, 1);
+    Atomics.store(this.#cells, ASLEEP, 0);
     for (const cell of [STOP, ASLEEP]) Atomics.notify(this.#cells, cell);
+  }
+
+  /** Holds this thread until the other is done, for a process that ends at once. */
+  awaitEnd(): void {
+    Atomics.wait(this.#cells, ENDED, 0, END_TIMEOUT_MS);
+  }
+
+  stop(): void {
+    running.delete(this);
+    this.tellStop();
     if (!this.#thread.isDisposed) this.#thread.dispose();
   }
 }

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { HookName, Manifest, Permissions } from '../../../gateway/core/manifest.ts';
 import type { Logger, Plugin } from '../../../gateway/core/plugin.ts';
+import type { IsolateGate } from '../../../gateway/sandbox/isolate/gate.ts';
 import { findIsolates } from '../../../gateway/sandbox/isolate/library.ts';
 import { type Incident, openSandbox, type Sandbox, type Tier } from '../../../gateway/sandbox/sandbox.ts';
 import { fakeHost, type TestHost } from '../../../gateway/testing/host.ts';
@@ -34,6 +35,7 @@ export interface PackageOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   readonly config?: unknown;
   readonly host?: TestHost;
+  readonly isolates?: IsolateGate;
 }
 
 /** Is a package at work. */
@@ -83,6 +85,7 @@ export async function openPackage(tier: Tier, options: PackageOptions): Promise<
     secrets: options.secrets ?? {},
     tier,
     log: SILENT,
+    ...(options.isolates && { isolates: options.isolates }),
     onIncident(incident) {
       incidents.push(incident);
       for (const one of waiting) if (one.kind === incident.kind) one.resolve(incident);

@@ -108,7 +108,9 @@ export function createFleet(options: FleetOptions): Fleet {
     options.onGone(member);
     if (members.size === 0) onEmpty?.();
     if (isDraining) return;
-    options.isolates.takeEnd({ ...end, openIsolates: member.openIsolates, wasSilent: member.isSilent });
+    if (!wasDraining) {
+      options.isolates.takeEnd({ ...end, openIsolates: member.openIsolates, wasSilent: member.isSilent });
+    }
     // In its place another serves, or is on its way.
     if (wasDraining || member.isAiling) {
       log.info('a relieved worker has ended', { slot: member.slot, workerPid: member.pid, ...end });
