@@ -1,6 +1,6 @@
 // Keeps one isolate alive for one plugin version: goes into it, ends it when it breaks a bound, makes it anew.
 // Must not know hooks or exchanges: it carries a conversation.
-import { Conversation } from '../conversation.ts';
+import { Conversation, GuestTimeout } from '../conversation.ts';
 import type { GuestKeeper, KeeperOptions } from '../keeper.ts';
 import type { Frame } from '../messages.ts';
 import { Restarts } from '../restarts.ts';
@@ -17,6 +17,7 @@ const GRACE_MS = 20;
 const TICK_MS = 25;
 /** Ticks without work after which nobody looks any more. */
 const IDLE_TICKS = 20;
+const HOOK = /^\["(?:hook|chunk)"/;
 /** Messages for which the worker goes into the isolate itself. */
 const QUICK = /^\["(?:hook|chunk|answer|forget)"/;
 
@@ -123,6 +124,10 @@ class IsolateKeeper implements GuestKeeper {
       this.#hear(running, realm.call(frame));
     } catch (error) {
       this.#lose(running, error);
+      // Who waits for it is late; the others fail with the guest.
+      if (error instanceof IsolateLost && error.kind === 'timeout' && HOOK.test(frame.text)) {
+        throw new GuestTimeout(error.message);
+      }
     }
   }
 
@@ -151,7 +156,8 @@ class IsolateKeeper implements GuestKeeper {
     if (running.isOver) return;
     const { kind, message } = error instanceof IsolateLost ? error : new IsolateLost('crash', String(error));
     const wasReady = this.#isReady;
-    this.#options.onIncident({ kind, message });
+    // After the pipeline has told of the hook that is late, which it does as soon as it is back.
+    queueMicrotask(() => this.#options.onIncident({ kind, message }));
     this.#end(running, message);
     if (wasReady) this.#restarts.plan(running.startedMs);
   }

@@ -75,7 +75,7 @@ if (HAS_ISOLATES) {
 
       const { status } = await (await pack.start()).send();
 
-      assert.equal(status, 500);
+      assert.equal(status, 503);
       await pack.incident('timeout');
     });
 
