@@ -1,7 +1,12 @@
 // Who waits for a guest that was lost, and when it is made anew. The same for every kind of guest.
 // Must not know how guests are made.
-import { nextWaitMs } from './backoff.ts';
 import type { Conversation } from './conversation.ts';
+
+/** Waits before the second restart in a row, doubled each time. */
+const BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 30_000;
+/** A guest that lived so long has nothing to do with the losses before. */
+const STEADY_MS = 60_000;
 
 /** Is what restarts need. */
 export interface RestartOptions {
@@ -63,4 +68,11 @@ export class Restarts {
       this.plan(startedMs);
     });
   }
+}
+
+/** Gives the wait, and how many losses in a row this one makes. The first is not waited for. */
+function nextWaitMs(failures: number, livedMs: number): { readonly waitMs: number; readonly failures: number } {
+  const before = livedMs > STEADY_MS ? 0 : failures;
+  const waitMs = before === 0 ? 0 : Math.min(BACKOFF_MS * 2 ** (before - 1), MAX_BACKOFF_MS);
+  return { waitMs, failures: before + 1 };
 }
