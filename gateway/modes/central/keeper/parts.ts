@@ -150,7 +150,7 @@ export function openParts(options: KeeperPartsOptions): KeeperParts {
       // Our own workers speak; what they send is what the messages.ts of each part says.
       if (message.channel === 'recorded') recordings.take(message.body as readonly RecordedRequest[]);
       else if (message.channel === 'limits') limits.onMessage(workerId, message.body as LimitsWorkerMessage);
-      else directory.onMessage(workerId, message.body as DirectoryQuestion);
+      else if (message.channel === 'directory') directory.onMessage(workerId, message.body as DirectoryQuestion);
     },
     workerGone(workerId) {
       limits.workerGone(workerId);
