@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { get, type ServerResponse } from 'node:http';
+import { type ClientHttp2Session, connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Binding } from '../../../../../gateway/core/model.ts';
@@ -123,6 +124,18 @@ describe('node with a hook that does not return', function () {
       });
     });
 
+  /** Sends a request as a stream; gives the status, 0 when the stream was reset. */
+  const askStream = (session: ClientHttp2Session, hold: string, path = ''): Promise<number> =>
+    new Promise((resolve) => {
+      const stream = session.request({ ':path': `/orders${path}`, 'x-hold': hold });
+      let status = 0;
+      stream.on('response', (head) => {
+        status = head[':status'] ?? 0;
+      });
+      stream.on('error', () => resolve(0)).on('end', () => resolve(status));
+      stream.resume();
+    });
+
   /** Waits for a line that is not there yet. */
   const next = (fits: (line: LogLine) => boolean): Promise<LogLine> => {
     const known = new Set(node.log);
@@ -210,6 +223,28 @@ describe('node with a hook that does not return', function () {
       assert.deepEqual([...new Set(later.map((one) => one.status))], [200]);
       assert.equal(await readMetric('sallyport_plugin_aside'), WORKERS);
       assert.equal(await readMetric('sallyport_worker_deaths_total'), deaths);
+    });
+  }
+
+  for (const [hold, answers] of [
+    ['onRequest loop', [200, 503]],
+    ['onResponse loop', [200, 503]],
+    ['onResponseChunk loop', [0, 200]],
+  ] as const) {
+    it(`cuts ${hold} on HTTP/2, and the other streams of its connection are answered`, async () => {
+      await renew();
+      const relieved = next(says(RELIEVED));
+      const session = connect(node.urls.proxy);
+      const other = askStream(session, '', '/wait');
+      await until(() => held.length === 1);
+
+      const own = await askStream(session, hold);
+      for (const response of held.splice(0)) response.end('ok');
+      const statuses = [await other, own].sort((a, b) => a - b);
+      session.close();
+      await relieved;
+
+      assert.deepEqual(statuses, answers);
     });
   }
 
