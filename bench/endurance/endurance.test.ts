@@ -162,4 +162,17 @@ describe('openLine', () => {
     await assert.rejects(line.ask(request), /closed before the request/);
     server.close();
   });
+
+  it('takes no question after an answer that says the connection closes', async () => {
+    const server = createServer((_request, response) =>
+      response.writeHead(200, { connection: 'close', 'content-length': 0 }).end(),
+    );
+    const line = await openLine({ port: await listen(server) });
+
+    const status = await line.ask(buildRequestBytes({ path: '/', headers: {} }));
+
+    assert.deepEqual([status, line.isOpen], [200, false]);
+    line.close();
+    server.close();
+  });
 });

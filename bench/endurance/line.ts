@@ -12,6 +12,7 @@ export interface LineOptions {
 
 /** Is an open connection. */
 export interface Line {
+  /** Takes a further request: neither end has closed it, nor said that it will. */
   readonly isOpen: boolean;
   /** Sends a request in pieces; gives the status of its answer. @throws Error when the connection breaks before it. */
   ask(...pieces: readonly Buffer[]): Promise<number>;
@@ -38,6 +39,8 @@ export async function openLine({ port, localAddress }: LineOptions): Promise<Lin
     for (const status of reader.read(chunk)) {
       const { resolve } = waiting ?? {};
       waiting = undefined;
+      // Who goes on asking then loses a request: a node that drains says so and closes.
+      if (reader.isLast) isOpen = false;
       if (resolve) resolve(status);
       else socket.destroy(new Error('an answer that nobody asked for'));
     }

@@ -15,12 +15,18 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 export interface AnswerReader {
   /** Takes bytes; gives the statuses of the answers they complete. @throws Error when an answer has no Content-Length. */
   read(chunk: Buffer): readonly number[];
+  /** Says that the server wants no further request on this connection. */
+  readonly isLast: boolean;
 }
 
 /** Builds a reader for one connection. */
 export function buildAnswerReader(): AnswerReader {
   let rest = NO_BYTES;
+  let isLast = false;
   return {
+    get isLast() {
+      return isLast;
+    },
     read(chunk) {
       const statuses: number[] = [];
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
@@ -33,6 +39,7 @@ export function buildAnswerReader(): AnswerReader {
         const total = end + HEAD_END.length + Number(length);
         if (rest.length < total) return statuses;
         statuses.push(Number(head.slice(9, 12)));
+        isLast ||= /\r\nconnection: *close/i.test(head);
         rest = rest.subarray(total);
       }
     },

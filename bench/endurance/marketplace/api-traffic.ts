@@ -71,7 +71,12 @@ export async function startApiTraffic({ port, perSecond, paths }: TrafficOptions
     try {
       const status = await line.ask(requests[next] ?? Buffer.alloc(0));
       if (status !== 200) fail(`answered ${status}`);
-      idle.push(line);
+      if (line.isOpen) idle.push(line);
+      else {
+        line.close();
+        open.delete(line);
+        await addLine().catch(() => fail('no connection'));
+      }
     } catch (error) {
       if (isStopped) return;
       fail(error instanceof Error ? error.message : String(error));
