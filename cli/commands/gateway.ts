@@ -1,6 +1,7 @@
 // `sallyport gateway`: one node of the data plane.
 // Must not start a database or an admin service.
 import { join } from 'node:path';
+import { KeeperFailure } from '../../gateway/modes/central/keeper/failure.ts';
 import type { NodeSettings } from '../../gateway/modes/central/settings.ts';
 import type { Command, CommandInput } from '../command.ts';
 import { openDataDir } from '../data-dir.ts';
@@ -38,7 +39,7 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
   const settings = readSettings();
   const databaseUrl = parent?.databaseUrl ?? settings.databaseUrl;
   if (databaseUrl === undefined) throw missingDatabase('gateway');
-  const { KeeperFailure, startKeeper } = await import('../../gateway/modes/central/keeper/keeper.ts');
+  const { startKeeper } = await import('../../gateway/modes/central/keeper/keeper.ts');
 
   const nodeDir = await openDataDir(join(settings.dataDir, NODE_DIR)).catch((error: Error) => {
     throw new CommandError(error.message);

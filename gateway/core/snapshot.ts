@@ -3,8 +3,9 @@
 import { checkChange, EMPTY_GOOD, type EntityProblem, type GoodDocument } from './check.ts';
 import { applyUpdate, type DocumentState, type EntityIds, gatherIds } from './config.ts';
 import { addBindingsOfInstalls, type PluginFinder } from './document/installs.ts';
+import { buildChain, type Chain, EMPTY_CHAIN } from './hooks/chain.ts';
 import type { Binding, Update } from './model.ts';
-import { buildChain, type Chain, EMPTY_CHAIN, type LoadedPlugin, type Loan } from './pipeline.ts';
+import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
 import {
   type BindingChange,

@@ -1,6 +1,7 @@
 // Writes a request anew for its target: path joined, headers from parsed parts, the body as plugins left it.
 // Must not copy anything of the client's framing.
-import { type Chain, runChunkSteps, type Walk } from '../pipeline.ts';
+import type { Chain } from '../hooks/chain.ts';
+import { runChunkSteps, type Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { BodySource, Clock, IncomingRequest } from '../ports.ts';
 import type { RouteEntry } from '../routing/router.ts';

@@ -3,7 +3,7 @@
 
 import type { EngineContext, Lease } from '../engine.ts';
 import { GatewayError } from '../errors.ts';
-import type { Chain } from '../pipeline.ts';
+import type { Chain } from '../hooks/chain.ts';
 import type { ClientCertificate, Exchange } from '../plugin.ts';
 import type { IncomingRequest, OutgoingResponse, Recording } from '../ports.ts';
 import type { MatchRequest } from '../routing/match.ts';

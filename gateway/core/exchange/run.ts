@@ -1,9 +1,9 @@
 // The life of one request: route, walk the hooks, forward, stream back, log. One object per request.
 // Must not hold what outlives the request.
 import { GatewayError } from '../errors.ts';
+import type { Chain } from '../hooks/chain.ts';
 import type { HookWatch } from '../hooks/watch.ts';
-import type { Chain, Walk } from '../pipeline.ts';
-import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps } from '../pipeline.ts';
+import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps, type Walk } from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
 import type { BodySource, Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';

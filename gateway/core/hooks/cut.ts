@@ -1,6 +1,7 @@
 // What becomes of a binding whose hook did not return and was cut: it is set aside at once, here and where it is ordered.
 // Must not end the exchange: that is the affair of its walk.
-import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
+import type { Instance, Walk } from '../pipeline.ts';
+import type { ChunkStep, Step } from './chain.ts';
 import { reportPrevious } from './previous.ts';
 import type { Incident } from './quarantine.ts';
 import { takeSample } from './sample.ts';

@@ -3,8 +3,9 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import type { FailPolicy } from '../manifest.ts';
-import type { ChunkStep, Instance, Step, Walk } from '../pipeline.ts';
+import type { Instance, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
+import type { ChunkStep, Step } from './chain.ts';
 import { isCutOff } from './cut-off.ts';
 import { chooseVersion, reportPrevious } from './previous.ts';
 import { takeReason, takeSample } from './sample.ts';

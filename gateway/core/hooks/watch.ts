@@ -1,7 +1,8 @@
 // Notes which hook has the thread, for whoever can cut one that does not return, and ends what a cut leaves behind.
 // Must not cut, nor know how it is done: that is the affair of the mode.
 import { GatewayError } from '../errors.ts';
-import type { ChunkStep, Step, Walk } from '../pipeline.ts';
+import type { Walk } from '../pipeline.ts';
+import type { ChunkStep, Step } from './chain.ts';
 import { type CutReport, setCutAside } from './cut.ts';
 
 /** Cell with the number of the hook that has the thread; 0 = none has. */

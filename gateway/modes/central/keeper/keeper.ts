@@ -23,8 +23,6 @@ import { ProxyPorts } from './proxy-ports.ts';
 import { Publisher, type RevisionRefusal } from './publisher.ts';
 import { createTicketSecret, type TicketSecret } from './ticket-secret.ts';
 
-export { KeeperFailure } from './failure.ts';
-
 /** Is what a keeper is made of. */
 export interface KeeperOptions {
   readonly settings: NodeSettings;
