@@ -1,4 +1,4 @@
-// Tiers that gateways have: `isolate` is one of them, by choice of the operator (ADR 0027).
+// Tiers that gateways have: `isolate` is one of them, by choice of the operator (ADR 0028).
 import type { Knex } from 'knex';
 
 /** Takes the tier. */

@@ -7,7 +7,7 @@ import { breakSocket } from '../message/break-socket.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
 import { appendField, appendFields, isNamed } from '../message/fields.ts';
 import { httpDate } from '../message/http-date.ts';
-import { writeLate } from '../message/late-writes.ts';
+import { writeHeadLate, writeLate } from '../message/late-writes.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { RequestHead } from './request-head.ts';
 
@@ -89,7 +89,7 @@ export class ServerResponse implements OutgoingResponse {
     else if (this.#request.version === '1.0') head += 'Connection: keep-alive\r\n';
     this.#head = `${head}\r\n`;
     // A head whose body has not come by the end of this turn must not wait for it: that may take as long as it likes.
-    if (bodyLength !== 0) flushHeadLate(this);
+    if (bodyLength !== 0) writeHeadLate(this);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -196,18 +196,4 @@ export class ServerResponse implements OutgoingResponse {
 function toLatin1(chunk: Uint8Array): string {
   const bytes = chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
   return bytes.toString('latin1');
-}
-
-let waiting: ServerResponse[] = [];
-
-// Not by `nextTick`: most answers are whole by the end of the read that brought their head, and then nothing makes Node look
-// through its queues after every read.
-function flushHeadLate(response: ServerResponse): void {
-  if (waiting.push(response) === 1) setImmediate(flushHeads);
-}
-
-function flushHeads(): void {
-  const responses = waiting;
-  waiting = [];
-  for (const response of responses) response.flushHead();
 }

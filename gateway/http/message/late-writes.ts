@@ -8,7 +8,13 @@ import type { Socket } from 'node:net';
  */
 const MAX_WAITING = 32;
 
+/** Is what writes a head whose body has not come; nothing, when it has. */
+export interface HeadWriter {
+  flushHead(): void;
+}
+
 let waiting: Socket[] = [];
+let heads: HeadWriter[] = [];
 
 /**
  * Writes at the end of this turn, behind what was written before and before what is written after. Gives false when the
@@ -27,7 +33,7 @@ export function writeLate(
   socket.cork();
   const mayGoOn = write(socket, bytes, written);
   if (waiting.push(socket) === 1) setImmediate(flushLateWrites);
-  if (waiting.length === MAX_WAITING) flushLateWrites();
+  if (waiting.length === MAX_WAITING) flushSockets();
   return mayGoOn;
 }
 
@@ -35,8 +41,23 @@ function write(socket: Socket, bytes: string | Uint8Array, written?: (error?: Er
   return typeof bytes === 'string' ? socket.write(bytes, 'latin1', written) : socket.write(bytes, written);
 }
 
+/**
+ * Has the head written at the end of this turn, unless its body has come. Not by `nextTick`: most answers are whole by the end of
+ * the read that brought their head, and then nothing makes Node look through its queues after every read.
+ */
+export function writeHeadLate(head: HeadWriter): void {
+  if (heads.push(head) === 1) setImmediate(flushLateWrites);
+}
+
 /** Writes what waits. Call it where the end of a turn may have been lost, as by a cut of what ran. */
 export function flushLateWrites(): void {
+  flushSockets();
+  const writers = heads;
+  heads = [];
+  for (const writer of writers) writer.flushHead();
+}
+
+function flushSockets(): void {
   const sockets = waiting;
   waiting = [];
   // One that was ended or destroyed meanwhile has nothing that waits, and is not harmed.

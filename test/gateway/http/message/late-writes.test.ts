@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { flushLateWrites, writeLate } from '../../../../gateway/http/message/late-writes.ts';
+import { flushLateWrites, writeHeadLate, writeLate } from '../../../../gateway/http/message/late-writes.ts';
 
 describe('writeLate', () => {
   let server: Server;
@@ -84,6 +84,21 @@ describe('writeLate', () => {
       texts,
       ends.map((_, index) => `answer ${index}`),
     );
+  });
+
+  it('has heads written once at the end of the turn, and at once when it is told to', async () => {
+    const flushed: string[] = [];
+
+    writeHeadLate({ flushHead: () => void flushed.push('first') });
+    writeHeadLate({ flushHead: () => void flushed.push('second') });
+    const whileTurning = [...flushed];
+    // As after a cut, by which the end of the turn may be lost.
+    flushLateWrites();
+    writeHeadLate({ flushHead: () => void flushed.push('third') });
+    await nextTurn();
+
+    assert.deepEqual(whileTurning, []);
+    assert.deepEqual(flushed, ['first', 'second', 'third']);
   });
 
   it('writes what waits at once when it is told to', async () => {
