@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import { writeRefusal } from './h1/refusal.ts';
-import { SocketTunnel } from './message/socket-tunnel.ts';
+import { SocketTunnel } from './socket/socket-tunnel.ts';
 
 /** Says why a connection was closed at once: too many are open, or too many of its address. */
 export type TurnedAway = 'connections' | 'connections-per-ip';

@@ -1,9 +1,11 @@
 // Reads the head of a client's request, strictly: what is not exactly HTTP/1.1 is refused.
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
+import type { BodySource, IncomingRequest } from '../../core/ports.ts';
 import { isToken, readFields } from '../message/fields.ts';
 import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
 import { MalformedMessage } from '../message/malformed.ts';
+import type { ConnectionFacts } from './connection-options.ts';
 
 /** Most header lines of a request. */
 const MAX_HEADER_LINES = 100;
@@ -24,6 +26,15 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
   /** Protocols to switch to; undefined = none that may be. */
   readonly upgrade: string | undefined;
+}
+
+/** Joins a head with what is known besides. */
+export function toIncoming(
+  { method, target, version, rawHeaders, upgrade }: RequestHead,
+  body: BodySource | undefined,
+  { remoteAddress, localPort, tls }: ConnectionFacts,
+): IncomingRequest {
+  return { method, target, httpVersion: version, rawHeaders, body, upgrade, remoteAddress, localPort, tls };
 }
 
 /**

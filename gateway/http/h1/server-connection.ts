@@ -5,14 +5,15 @@ import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../../core/errors.ts';
 import type { Tunnel } from '../../core/ports.ts';
 import type { Timed } from '../message/deadlines.ts';
-import { readAccepted } from '../message/shared-reads.ts';
-import type { SocketTunnel } from '../message/socket-tunnel.ts';
-import { WatchedPause } from '../message/watched-pause.ts';
+import { type MessageEvents, MessageWriter } from '../socket/message-writer.ts';
+import { readAccepted } from '../socket/shared-reads.ts';
+import type { SocketTunnel } from '../socket/socket-tunnel.ts';
+import { WatchedPause } from '../socket/watched-pause.ts';
 import type { ConnectionFacts, ConnectionOptions } from './connection-options.ts';
 import { Linger } from './linger.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { toRefusal } from './refusal.ts';
-import type { RequestHead } from './request-head.ts';
+import { type RequestHead, toIncoming } from './request-head.ts';
 import { RequestReader } from './request-reader.ts';
 import { type BodyConnection, ServerBody } from './server-body.ts';
 import { type ResponseConnection, ServerResponse } from './server-response.ts';
@@ -27,13 +28,14 @@ const DRAIN_GRACE_MS = 1_000;
 const MAX_REQUESTS = 100_000;
 
 /** Is one connection with a client that speaks HTTP/1.1. */
-export class ServerConnection implements Timed, BodyConnection, ResponseConnection {
+export class ServerConnection implements Timed, BodyConnection, ResponseConnection, MessageEvents {
   readonly protocol = 'http/1.1';
   deadlineMs: number;
   slot = -1;
   readonly socket: Socket;
+  readonly writer: MessageWriter;
   readonly written = (error?: Error | null): void => {
-    if (!error) this.#finish();
+    if (!error) this.onWritten();
   };
   readonly #options: ConnectionOptions;
   readonly #facts: ConnectionFacts;
@@ -51,9 +53,10 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
 
   constructor(socket: Socket, options: ConnectionOptions, facts: ConnectionFacts) {
     this.socket = socket;
+    this.writer = new MessageWriter(socket, this);
     this.#options = options;
     this.#pause = new WatchedPause(socket, options.pauses);
-    this.#stalled = new StalledClient(socket);
+    this.#stalled = new StalledClient(socket, options.deadlines);
     this.#facts = facts;
     this.deadlineMs = performance.now() + options.headerTimeoutMs;
     options.deadlines.watch(this);
@@ -95,8 +98,13 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     if (this.#body) this.deadlineMs = this.#body.deadlineMs;
   }
 
-  stalled(): void {
+  onStalled(): void {
     this.#stalled.begin();
+  }
+
+  onQueued(): void {
+    if (this.socket.writableNeedDrain) this.#stalled.begin();
+    else this.#stalled.beginSoon();
   }
 
   switchProtocols(): Tunnel {
@@ -168,7 +176,6 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
 
   #begin(head: RequestHead): void {
     const { handler, bodyIdleMs } = this.#options;
-    const { remoteAddress, localPort, tls } = this.#facts;
     this.#requests++;
     this.deadlineMs = Number.POSITIVE_INFINITY;
     const response = new ServerResponse(this, head);
@@ -181,26 +188,14 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
           idleMs: bodyIdleMs,
         })
       : undefined;
-    handler(
-      {
-        method: head.method,
-        target: head.target,
-        httpVersion: head.version,
-        rawHeaders: head.rawHeaders,
-        body: this.#body,
-        upgrade: head.upgrade,
-        remoteAddress,
-        localPort,
-        tls,
-      },
-      response,
-    );
+    handler(toIncoming(head, this.#body, this.#facts), response);
   }
 
   /** Ends the current exchange: its response is on its way whole. */
-  #finish(): void {
+  onWritten(): void {
     const response = this.#response;
     if (!response || this.#state === 'closed') return;
+    this.#stalled.end();
     const body = this.#body;
     if (body && !body.isDone && !response.isLast) {
       // What the answer did not wait for is read within bounds; then the next request may come.
@@ -290,6 +285,7 @@ export class ServerConnection implements Timed, BodyConnection, ResponseConnecti
     this.#state = 'closed';
     this.#options.deadlines.forget(this);
     this.#pause.forget();
+    this.#stalled.end();
     const response = this.#response;
     const hasTunnel = this.#tunnel !== undefined;
     this.#response = undefined;

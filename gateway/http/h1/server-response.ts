@@ -3,11 +3,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
-import { breakSocket } from '../message/break-socket.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
 import { appendField, appendFields, isNamed } from '../message/fields.ts';
 import { httpDate } from '../message/http-date.ts';
-import { writeHeadLate, writeLate } from '../message/late-writes.ts';
+import { breakSocket } from '../socket/break-socket.ts';
+import { writeHeadLate, writeLate } from '../socket/late-writes.ts';
+import { toLatin1 } from '../socket/latin1.ts';
+import type { MessageWriter } from '../socket/message-writer.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { RequestHead } from './request-head.ts';
 
@@ -21,10 +23,13 @@ export interface ResponseConnection {
   readonly isClosing: boolean;
   /** Has come behind the request, and waits for the end of this response. */
   readonly ahead: ReadAhead;
-  /** Runs when the last byte was handed to the system. */
+  readonly writer: MessageWriter;
+  /** Runs when the last byte was handed to the system; `writer` calls it by itself. */
   readonly written: (error?: Error | null) => void;
   /** Bytes wait for the client to take them. */
-  stalled(): void;
+  onStalled(): void;
+  /** The last bytes of the response wait behind others, and `written` will say when they are gone. */
+  onQueued(): void;
   switchProtocols(): Tunnel;
 }
 
@@ -109,7 +114,7 @@ export class ServerResponse implements OutgoingResponse {
     }
     const mayGoOn = this.#framing === 'chunked' ? writeChunk(socket, chunk) : socket.write(chunk);
     if (head !== '') socket.uncork();
-    if (!mayGoOn) this.#connection.stalled();
+    if (!mayGoOn) this.#connection.onStalled();
     return mayGoOn;
   }
 
@@ -128,13 +133,19 @@ export class ServerResponse implements OutgoingResponse {
       rest += writeLastChunk(this.#request.facts.acceptsTrailers ? trailers : undefined);
     }
     if (rest === '' && socket.writableLength === 0) process.nextTick(written);
-    // Also when nothing is left to write: the callback comes behind what was written before.
-    else if (!this.#writeLast(rest)) this.#connection.stalled();
+    else this.#writeLast(rest);
   }
 
-  #writeLast(rest: string): boolean {
-    const { socket, written, ahead } = this.#connection;
-    return ahead.isEmpty ? writeLate(socket, rest, written) : socket.write(rest, 'latin1', written);
+  #writeLast(rest: string): void {
+    const { socket, writer, written, ahead } = this.#connection;
+    if (ahead.isEmpty && writer.isFree) {
+      writer.write(rest);
+      return;
+    }
+    // Also when nothing is left to write: the callback comes behind what was written before.
+    if (ahead.isEmpty) writeLate(socket, rest, written);
+    else socket.write(rest, 'latin1', written);
+    this.#connection.onQueued();
   }
 
   switchProtocols(headers: readonly string[]): Tunnel {
@@ -190,10 +201,4 @@ export class ServerResponse implements OutgoingResponse {
     if (bodyLength !== undefined) return 'length';
     return this.#request.version === '1.0' ? 'until-close' : 'chunked';
   }
-}
-
-// Nearly every chunk is a Buffer, and a view of it would cost as much as its bytes.
-function toLatin1(chunk: Uint8Array): string {
-  const bytes = chunk instanceof Buffer ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-  return bytes.toString('latin1');
 }

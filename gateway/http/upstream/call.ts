@@ -1,10 +1,10 @@
 // One try: a request on its way over a connection, and the response to it.
 // Must not retry: it says how far it came.
-import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { UpstreamCall, UpstreamFailure, UpstreamHandler, UpstreamRequest } from '../../core/ports.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
-import { SocketTunnel } from '../message/socket-tunnel.ts';
+import type { MessageWriter } from '../socket/message-writer.ts';
+import { SocketTunnel } from '../socket/socket-tunnel.ts';
 import type { Connection } from './connection.ts';
 import type { ResponseHead } from './head-parser.ts';
 import type { Borrower } from './pool.ts';
@@ -93,11 +93,11 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     this.#fail('overloaded', new Error('too many requests wait for a connection'));
   }
 
-  onOpen(socket: Socket): void {
+  onOpen(writer: MessageWriter): void {
     if (this.isOver) return;
     // A request that leaves whole has been sent by the time that this would say something.
     if (this.hasBodyToCome) this.deadlineMs = this.#within(this.#request.idleMs);
-    this.#sending = sendRequest(socket, this.#request, this);
+    this.#sending = sendRequest(writer, this.#request, this);
   }
 
   onProgress(isClientsTurn: boolean): void {

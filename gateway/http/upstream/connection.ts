@@ -3,9 +3,10 @@
 import type { LookupFunction, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import type { TargetAddress } from '../../core/ports.ts';
-import { checkEnd } from '../message/orderly-end.ts';
-import { connectReading, type LentReader } from '../message/shared-reads.ts';
-import type { SocketTunnel } from '../message/socket-tunnel.ts';
+import { MessageWriter } from '../socket/message-writer.ts';
+import { checkEnd } from '../socket/orderly-end.ts';
+import { connectReading, type LentReader } from '../socket/shared-reads.ts';
+import type { SocketTunnel } from '../socket/socket-tunnel.ts';
 import type { Call } from './call.ts';
 import { hearLastWords } from './last-words.ts';
 import type { Pooled } from './pool.ts';
@@ -29,6 +30,7 @@ export interface ConnectionEvents {
 /** Is a connection, opening or open. */
 export class Connection implements Pooled {
   readonly socket: Socket;
+  readonly #writer: MessageWriter;
   readonly #events: ConnectionEvents;
   /** Requests carried whole. */
   #served = 0;
@@ -44,6 +46,7 @@ export class Connection implements Pooled {
   constructor(address: TargetAddress, lookup: LookupFunction, events: ConnectionEvents) {
     this.#events = events;
     this.socket = open(address, lookup, (bytes) => this.#read(bytes));
+    this.#writer = new MessageWriter(this.socket);
     hearLastWords(this.socket);
     this.socket.once(address.protocol === 'https' ? 'secureConnect' : 'connect', () => this.#opened());
     this.socket.on('end', () => this.#ended());
@@ -73,7 +76,9 @@ export class Connection implements Pooled {
   /** Carries a call; it is sent as soon as the connection is open. */
   carry(call: Call): void {
     this.#call = call;
-    if (this.#isOpen) call.onOpen(this.socket);
+    // An answer may have come before its request was sent.
+    this.#writer.flush();
+    if (this.#isOpen) call.onOpen(this.#writer);
   }
 
   /** Hears that the call has sent its request whole. */
@@ -115,7 +120,7 @@ export class Connection implements Pooled {
 
   #opened(): void {
     this.#isOpen = true;
-    this.#call?.onOpen(this.socket);
+    this.#call?.onOpen(this.#writer);
   }
 
   #ended(): void {

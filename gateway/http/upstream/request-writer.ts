@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import type { BodySink, BodySource, UpstreamRequest } from '../../core/ports.ts';
 import { writeChunk, writeLastChunk } from '../message/chunk-writer.ts';
 import { appendFields } from '../message/fields.ts';
-import { writeLate } from '../message/late-writes.ts';
+import { writeLate } from '../socket/late-writes.ts';
+import { toLatin1 } from '../socket/latin1.ts';
+import type { MessageWriter } from '../socket/message-writer.ts';
 
 /** Largest body that leaves in one write with its head. */
 const MAX_JOINED_BYTES = 16 * 1024;
@@ -30,17 +32,17 @@ export interface Sending {
 const NOTHING_TO_WAIT_FOR: Sending = { proceed() {} };
 
 /** Sends a request whole, or begins to and goes on as its body comes. */
-export function sendRequest(socket: Socket, request: UpstreamRequest, events: SendEvents): Sending {
+export function sendRequest(writer: MessageWriter, request: UpstreamRequest, events: SendEvents): Sending {
   const { body } = request;
   if (body === undefined) {
     // A method that expects content says that there is none; RFC 9110 section 8.6.
     const framing = EXPECTS_CONTENT.has(request.method) ? 'Content-Length: 0\r\n' : '';
-    writeLate(socket, `${writeHead(request)}${framing}\r\n`);
+    sendMessage(writer, `${writeHead(request)}${framing}\r\n`);
     events.onSent();
     return NOTHING_TO_WAIT_FOR;
   }
-  if (!(body instanceof Uint8Array)) return new BodySending(socket, request, body, events);
-  sendBytes(socket, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n`, body);
+  if (!(body instanceof Uint8Array)) return new BodySending(writer.socket, request, body, events);
+  sendBytes(writer, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n`, body);
   events.onSent();
   return NOTHING_TO_WAIT_FOR;
 }
@@ -52,13 +54,18 @@ function writeHead({ method, target, headers, upgrade }: UpstreamRequest): strin
   return upgrade === undefined ? head : `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
 }
 
-function sendBytes(socket: Socket, head: string, body: Uint8Array): void {
+function sendBytes(writer: MessageWriter, head: string, body: Uint8Array): void {
   if (body.length <= MAX_JOINED_BYTES) {
-    writeLate(socket, Buffer.concat([Buffer.from(head, 'latin1'), body]));
+    sendMessage(writer, head + toLatin1(body));
     return;
   }
-  socket.write(head, 'latin1');
-  socket.write(body);
+  writer.socket.write(head, 'latin1');
+  writer.socket.write(body);
+}
+
+function sendMessage(writer: MessageWriter, message: string): void {
+  if (writer.isFree) writer.write(message);
+  else writeLate(writer.socket, message);
 }
 
 /** Sends a body as it comes. */

@@ -11,7 +11,7 @@ import { buildTrustTest } from '../../../core/exchange/client.ts';
 import type { Change, Update } from '../../../core/model.ts';
 import { inSlices } from '../../../core/slicer.ts';
 import { createListener, type HttpListener, type ListenerOptions } from '../../../http/listener.ts';
-import { flushLateWrites } from '../../../http/message/late-writes.ts';
+import { flushLateWrites } from '../../../http/socket/late-writes.ts';
 import { createSecureFront, type SecureFront } from '../../../http/tls/secure-front.ts';
 import { WireTally } from '../../../http/wire-tally.ts';
 import { BUILT_IN_PLUGINS, loadPlugins } from '../../../loader.ts';

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { breakSocket } from '../../../../gateway/http/message/break-socket.ts';
-import { SocketTunnel } from '../../../../gateway/http/message/socket-tunnel.ts';
+import { breakSocket } from '../../../../gateway/http/socket/break-socket.ts';
+import { SocketTunnel } from '../../../../gateway/http/socket/socket-tunnel.ts';
 
 const MB = 1024 * 1024;
 

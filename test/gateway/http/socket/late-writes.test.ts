@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { flushLateWrites, writeHeadLate, writeLate } from '../../../../gateway/http/message/late-writes.ts';
+import { flushLateWrites, writeHeadLate, writeLate } from '../../../../gateway/http/socket/late-writes.ts';
 
 describe('writeLate', () => {
   let server: Server;

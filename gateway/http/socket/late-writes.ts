@@ -13,8 +13,20 @@ export interface HeadWriter {
   flushHead(): void;
 }
 
-let waiting: Socket[] = [];
+/** Is what has a whole message to write. */
+export interface HeldMessage {
+  /** Hands it to the system. */
+  send(): void;
+  /** Says what became of it. Comes when all that waited with it is sent: to say it may take as long as another message. */
+  tell(): void;
+}
+
+let corked: Socket[] = [];
 let heads: HeadWriter[] = [];
+let messages: HeldMessage[] = [];
+// Not those of a loop: one that was cut, or threw, is taken up where it stopped.
+let sent = 0;
+let told = 0;
 
 /**
  * Writes at the end of this turn, behind what was written before and before what is written after. Gives false when the
@@ -32,13 +44,19 @@ export function writeLate(
   if (socket.writableCorked > 0) return write(socket, bytes, written);
   socket.cork();
   const mayGoOn = write(socket, bytes, written);
-  if (waiting.push(socket) === 1) setImmediate(flushLateWrites);
-  if (waiting.length === MAX_WAITING) flushSockets();
+  if (corked.push(socket) === 1) setImmediate(flushLateWrites);
+  if (corked.length === MAX_WAITING) uncorkAll();
   return mayGoOn;
 }
 
 function write(socket: Socket, bytes: string | Uint8Array, written?: (error?: Error | null) => void): boolean {
   return typeof bytes === 'string' ? socket.write(bytes, 'latin1', written) : socket.write(bytes, written);
+}
+
+/** Has a whole message sent at the end of this turn, before what is corked. */
+export function sendLate(message: HeldMessage): void {
+  if (messages.push(message) === 1) setImmediate(flushLateWrites);
+  if (messages.length - sent === MAX_WAITING) sendAll();
 }
 
 /**
@@ -51,15 +69,32 @@ export function writeHeadLate(head: HeadWriter): void {
 
 /** Writes what waits. Call it where the end of a turn may have been lost, as by a cut of what ran. */
 export function flushLateWrites(): void {
-  flushSockets();
+  sendAll();
+  uncorkAll();
   const writers = heads;
   heads = [];
   for (const writer of writers) writer.flushHead();
+  tellAll();
 }
 
-function flushSockets(): void {
-  const sockets = waiting;
-  waiting = [];
+function sendAll(): void {
+  while (sent < messages.length) messages[sent++]?.send();
+}
+
+function tellAll(): void {
+  while (told < messages.length) {
+    messages[told++]?.tell();
+    // What is told may bring the next message.
+    sendAll();
+  }
+  messages = [];
+  sent = 0;
+  told = 0;
+}
+
+function uncorkAll(): void {
+  const sockets = corked;
+  corked = [];
   // One that was ended or destroyed meanwhile has nothing that waits, and is not harmed.
   for (const socket of sockets) socket.uncork();
 }

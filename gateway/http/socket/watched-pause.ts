@@ -1,7 +1,7 @@
 // Pausing of a socket without losing sight of its peer.
 // Must not decide when to pause.
 import type { Socket } from 'node:net';
-import type { Deadlines, Timed } from './deadlines.ts';
+import type { Deadlines, Timed } from '../message/deadlines.ts';
 
 /** How often a peer that is not read from is looked at. */
 const LOOK_MS = 50;
