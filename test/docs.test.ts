@@ -16,7 +16,7 @@ import { rankScope, STAGES } from '../gateway/core/routing/resolve.ts';
 import { MAX_FILES, MAX_PACKED_BYTES, MAX_UNPACKED_BYTES } from '../gateway/package/archive.ts';
 import { PACKAGE_ERRORS } from '../gateway/package/errors.ts';
 import { MAX_SCHEMA_BYTES } from '../gateway/package/schema-profile.ts';
-import { listAnchors, listCodeSpans, listLinks, listPages, plain, readTable } from './support/markdown.ts';
+import { listAnchors, listCodeSpans, listLinks, listPages, plain, readTable } from './support/pages/markdown.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGES = listPages(ROOT);

@@ -7,8 +7,8 @@ import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildOrdersService } from '../examples/orders/service.ts';
-import { type RunningProduct, startProduct } from './support/gateway.ts';
-import { readSteps, runCommands, type Step } from './support/walkthrough.ts';
+import { readSteps, runCommands, type Step } from './support/pages/walkthrough.ts';
+import { type RunningProduct, startProduct } from './support/product/gateway.ts';
 
 const PAGE = new URL('../../README.md', import.meta.url);
 const SCRIPT = new URL('../../examples/orders/walkthrough.sh', import.meta.url);

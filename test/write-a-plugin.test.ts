@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 import { loadPlugins, readManifests } from '../gateway/loader.ts';
 import { readConfig, runPlugin } from '../gateway/testing.ts';
 import { mkdirFor } from './support/files.ts';
-import { type RunningProduct, startProduct } from './support/gateway.ts';
 import {
   fitsOutput,
   openReader,
@@ -17,7 +16,8 @@ import {
   type Reader,
   readTutorial,
   type TutorialBlock,
-} from './support/tutorial.ts';
+} from './support/pages/tutorial.ts';
+import { type RunningProduct, startProduct } from './support/product/gateway.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGE = join(ROOT, 'docs', 'write-a-plugin.md');

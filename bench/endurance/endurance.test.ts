@@ -12,7 +12,7 @@ import { formatVerdict, judgeMost } from './case.ts';
 import { openLine } from './line.ts';
 import { readOptions } from './options.ts';
 import { startPace } from './pace.ts';
-import { ask, createRandom, post, postChunks } from './soak-acts.ts';
+import { ask, createRandom, post, postChunks } from './soak/acts.ts';
 import { findSlope } from './statistics.ts';
 
 const FAST_MIB_PER_SECOND = 10_000;

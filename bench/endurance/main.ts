@@ -12,7 +12,7 @@ import { pluginChanges } from './marketplace/plugin-changes.ts';
 import { readOptions, USAGE } from './options.ts';
 import { slowLoris } from './slow-loris.ts';
 import { slowReaders } from './slow-readers.ts';
-import { soak } from './soak.ts';
+import { soak } from './soak/soak.ts';
 import { runCase, type StageOptions } from './stage.ts';
 
 const CASES: readonly EnduranceCase[] = [slowReaders, idleConnections, slowLoris, soak, pluginChanges, hostilePlugins];

@@ -2,7 +2,7 @@
 // Must not be used but against loopback.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeCertificate } from '../../test/support/certificates.ts';
+import { makeCertificate } from '../../test/support/wire/certificates.ts';
 
 /** Is the name that load generators ask for. wrk takes it from the URL, so that it must lead to loopback. */
 export const SERVER_NAME = 'localhost';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { makeCertificate } from '../../test/support/certificates.ts';
+import { makeCertificate } from '../../test/support/wire/certificates.ts';
 import { SERVER_NAME } from './certificate.ts';
 import { acceptKey, CLIENT_FRAME, defineFrameCounter, repeatFrame, SERVER_FRAME } from './frames.ts';
 import { readLatencies, readSummary } from './h2load.ts';

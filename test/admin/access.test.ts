@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { type Access, ROLE_ACCESS, type Role } from '../../admin/call.ts';
 import { ROUTES } from '../../admin/routes/table.ts';
-import { runSql } from '../support/database.ts';
+import { runSql } from '../support/product/database.ts';
 import { OWNER_TOKEN, startTestAdmin, type TestAdmin } from './support.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;

@@ -1,6 +1,6 @@
 // Certificates over REST: what is refused and where, what is shown, that the key never comes back.
 import assert from 'node:assert/strict';
-import { makeAuthority, makeCertificate, type TestCertificate } from '../support/certificates.ts';
+import { makeAuthority, makeCertificate, type TestCertificate } from '../support/wire/certificates.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
 const root = makeAuthority('Root');

@@ -1,7 +1,7 @@
 // Hostile bodies for every route that takes one: always 4xx problem+json, never 5xx, nothing written.
 import assert from 'node:assert/strict';
 import { ROUTES } from '../../admin/routes/table.ts';
-import { makeCertificate } from '../support/certificates.ts';
+import { makeCertificate } from '../support/wire/certificates.ts';
 import { type Reply, startTestAdmin, type TestAdmin } from './support.ts';
 
 const BODIES_PER_RESOURCE = 1000;

@@ -1,7 +1,7 @@
 // What reading installs says of nodes on which something else runs.
 // Must not start nodes: it writes what they would.
 import assert from 'node:assert/strict';
-import { query } from '../support/stored-market.ts';
+import { query } from '../support/market/stored-market.ts';
 import { startTestMarket, type TestMarket } from './marketplace/support.ts';
 
 const GRANTED = { response: { headers: { write: ['x-hello'] } } };

@@ -1,7 +1,7 @@
 // Installs over the admin REST: what is asked for is agreed to, and bindings come along from version to version.
 import assert from 'node:assert/strict';
-import type { PackageParts } from '../support/packages.ts';
-import { query } from '../support/stored-market.ts';
+import type { PackageParts } from '../support/market/packages.ts';
+import { query } from '../support/market/stored-market.ts';
 import { startTestMarket, type TestMarket } from './marketplace/support.ts';
 
 const GRANTED = { response: { headers: { write: ['x-hello'] } } };

@@ -1,8 +1,8 @@
 // The description of the admin interface, held against what the service answers.
 import assert from 'node:assert/strict';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { makeCertificate } from '../support/certificates.ts';
-import { runSql } from '../support/database.ts';
+import { runSql } from '../support/product/database.ts';
+import { makeCertificate } from '../support/wire/certificates.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
 interface Description {

@@ -1,7 +1,7 @@
 // The admin service while its database is gone, frozen and back.
 import assert from 'node:assert/strict';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, type TestDatabase } from '../support/product/database.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
 /** Stands between the admin and Postgres; can vanish or fall silent, and come back on the same port. */

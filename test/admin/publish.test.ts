@@ -1,7 +1,7 @@
 // What every write has in common: preconditions, pages, waiting for nodes, several admins on one database.
 import assert from 'node:assert/strict';
-import { runSql } from '../support/database.ts';
-import { makeBinding, publish, write } from '../support/publish.ts';
+import { runSql } from '../support/product/database.ts';
+import { makeBinding, publish, write } from '../support/product/publish.ts';
 import { startTestAdmin, type TestAdmin } from './support.ts';
 
 const UPSTREAM = { upstream: 'http://127.0.0.1:9000' };

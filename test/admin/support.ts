@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Admin, startAdmin } from '../../admin/main.ts';
 import type { Logger } from '../../gateway/core/plugin.ts';
 import { BUILT_IN_PLUGINS } from '../../gateway/loader.ts';
-import { createDatabase, silentLog, type TestDatabase } from '../support/database.ts';
+import { createDatabase, silentLog, type TestDatabase } from '../support/product/database.ts';
 
 /** The owner's token of every test admin. */
 export const OWNER_TOKEN = 'owner-token-of-the-tests';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CommandResult, runCommand } from '../support/command.ts';
+import { type CommandResult, runCommand } from '../support/product/command.ts';
 
 describe('sallyport check, of a file with installs', function () {
   this.timeout(20_000);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../cli/postgres/embedded-postgres.ts';
-import { runSql, silentLog } from '../support/database.ts';
+import { runSql, silentLog } from '../support/product/database.ts';
 
 describe('embedded Postgres', () => {
   let dataDir: string;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type RunningProduct, StartFailure, startProduct } from '../support/gateway.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
+import { type RunningProduct, StartFailure, startProduct } from '../support/product/gateway.ts';
+import { type Origin, startOrigin } from '../support/wire/origin.ts';
 
 const MAIN_FILE = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
 const run = promisify(execFile);

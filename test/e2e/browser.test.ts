@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ClientStage, HOST, startClientStage } from '../support/client-stage.ts';
+import { type ClientStage, HOST, startClientStage } from '../support/wire/client-stage.ts';
 
 /** Is what the page says. */
 interface Report {

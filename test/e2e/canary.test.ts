@@ -1,9 +1,9 @@
 // A version on trial in the whole product, under load: taken in, judged by what was measured, installed or sent away.
 // Must not wait for time to pass: it waits for what the product says.
 import assert from 'node:assert/strict';
-import type { AdminClient } from '../support/admin-client.ts';
-import type { RunningProduct } from '../support/gateway.ts';
-import { countStatuses, startLoad } from '../support/load.ts';
+import type { AdminClient } from '../support/product/admin-client.ts';
+import type { RunningProduct } from '../support/product/gateway.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
 import { GRANTED, HELLO, type MarketProduct, startMarketProduct } from './marketplace.ts';
 
 type Shown = Readonly<Record<string, unknown>>;

@@ -1,9 +1,9 @@
 // An upstream that fails and comes back, behind a circuit, in the running product.
 import assert from 'node:assert/strict';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { countStatuses, startLoad } from '../support/load.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
+import { type AdminClient, connectAdmin } from '../support/product/admin-client.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
+import { type Origin, startOrigin } from '../support/wire/origin.ts';
 
 describe('a circuit in a running product', () => {
   let origin: Origin;

@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { ChannelCredentials, Client as GrpcClient } from '@grpc/grpc-js';
 import { Agent, Client, Pool, fetch as undiciFetch } from 'undici';
 import { WebSocket } from 'ws';
-import { type ClientStage, HOST, startClientStage } from '../support/client-stage.ts';
-import { call, ECHO, type EchoServer, startEcho } from '../support/grpc.ts';
+import { type ClientStage, HOST, startClientStage } from '../support/wire/client-stage.ts';
+import { call, ECHO, type EchoServer, startEcho } from '../support/wire/grpc.ts';
 
 const MB = 1024 * 1024;
 const run = promisify(execFile);

@@ -5,11 +5,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../cli/postgres/embedded-postgres.ts';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { silentLog } from '../support/database.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { countStatuses, startLoad } from '../support/load.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
+import { type AdminClient, connectAdmin } from '../support/product/admin-client.ts';
+import { silentLog } from '../support/product/database.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
+import { type Origin, startOrigin } from '../support/wire/origin.ts';
 
 describe('durability', () => {
   let origin: Origin;

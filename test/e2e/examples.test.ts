@@ -7,10 +7,10 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { runCommand } from '../support/command.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { headerOf, type Origin, type SeenRequest, startOrigin } from '../support/origin.ts';
+import { type AdminClient, connectAdmin } from '../support/product/admin-client.ts';
+import { runCommand } from '../support/product/command.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { headerOf, type Origin, type SeenRequest, startOrigin } from '../support/wire/origin.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/plugins', import.meta.url));
 const SIGNING_KEY = 'key-of-the-receiver-of-webhooks';

@@ -6,9 +6,9 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runCommand } from '../support/command.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { headerOf, type Origin, startOrigin } from '../support/origin.ts';
+import { runCommand } from '../support/product/command.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { headerOf, type Origin, startOrigin } from '../support/wire/origin.ts';
 
 const EXAMPLE = fileURLToPath(new URL('../../../examples/import/kong.yml', import.meta.url));
 /** Ports in the example, each of an upstream of its own. */

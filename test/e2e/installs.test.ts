@@ -1,10 +1,10 @@
 // A plugin's life in the whole product, under load: published, installed, upgraded, rolled back, uninstalled.
 // Must not pause the load for anything.
 import assert from 'node:assert/strict';
-import type { AdminClient } from '../support/admin-client.ts';
-import { runCommand } from '../support/command.ts';
-import type { RunningProduct } from '../support/gateway.ts';
-import { countStatuses, startLoad } from '../support/load.ts';
+import type { AdminClient } from '../support/product/admin-client.ts';
+import { runCommand } from '../support/product/command.ts';
+import type { RunningProduct } from '../support/product/gateway.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
 import { GRANTED, HELLO, type MarketProduct, startMarketProduct } from './marketplace.ts';
 
 /** Every node runs a change within two seconds; a machine that runs other tests beside gets more. */

@@ -1,9 +1,9 @@
 // Limits over all workers of a node, in the running product.
 import assert from 'node:assert/strict';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { countStatuses, type Sample, startLoad } from '../support/load.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
+import { type AdminClient, connectAdmin } from '../support/product/admin-client.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { countStatuses, type Sample, startLoad } from '../support/product/load.ts';
+import { type Origin, startOrigin } from '../support/wire/origin.ts';
 
 const LIMIT = 100;
 const WINDOW_MS = 3_000;

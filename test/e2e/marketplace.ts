@@ -3,10 +3,10 @@
 import type { FailPolicy } from '../../gateway/core/manifest.ts';
 import { generateKeys, toKeyEntry } from '../../gateway/package/keys.ts';
 import { openPackage } from '../../gateway/package/package.ts';
-import { type AdminClient, connectAdmin } from '../support/admin-client.ts';
-import { type RunningProduct, startProduct } from '../support/gateway.ts';
-import { type Origin, startOrigin } from '../support/origin.ts';
-import { samplePackage, signPackage } from '../support/packages.ts';
+import { samplePackage, signPackage } from '../support/market/packages.ts';
+import { type AdminClient, connectAdmin } from '../support/product/admin-client.ts';
+import { type RunningProduct, startProduct } from '../support/product/gateway.ts';
+import { type Origin, startOrigin } from '../support/wire/origin.ts';
 
 /** Where the plugin is when it is installed. */
 export const HELLO = '/v1/installs/acme/hello';

@@ -1,9 +1,9 @@
 // A version that fails under load, in the whole product: the version before takes over, until a good one is installed.
 // Must not wait for time to pass: it waits for what the product says.
 import assert from 'node:assert/strict';
-import type { AdminClient } from '../support/admin-client.ts';
-import type { LogLine, RunningProduct } from '../support/gateway.ts';
-import { countStatuses, startLoad } from '../support/load.ts';
+import type { AdminClient } from '../support/product/admin-client.ts';
+import type { LogLine, RunningProduct } from '../support/product/gateway.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
 import { until } from '../support/until.ts';
 import { GRANTED, HELLO, type MarketProduct, startMarketProduct } from './marketplace.ts';
 

@@ -1,7 +1,7 @@
 // Requests recorded in the whole product, and versions run on them before anybody gets them.
 // Must not wait for time to pass: it waits for what the product says.
 import assert from 'node:assert/strict';
-import { query } from '../support/stored-market.ts';
+import { query } from '../support/market/stored-market.ts';
 import { HELLO } from './marketplace.ts';
 import { startTrialProduct, type TrialProduct } from './trial.ts';
 

@@ -1,8 +1,8 @@
 // A version in the shadow in the whole product: what it would do is told, and no exchange feels it.
 // Must not wait for time to pass: it waits for what the product says.
 import assert from 'node:assert/strict';
-import { countStatuses, startLoad } from '../support/load.ts';
-import { query } from '../support/stored-market.ts';
+import { query } from '../support/market/stored-market.ts';
+import { countStatuses, startLoad } from '../support/product/load.ts';
 import { HELLO } from './marketplace.ts';
 import { startTrialProduct, type TrialProduct } from './trial.ts';
 

@@ -1,6 +1,6 @@
 // A whole product in which acme/hello 1.0.0 is installed and bound, over a database that the test can read.
 // Must not know what is tried beside it.
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createDatabase, type TestDatabase } from '../support/product/database.ts';
 import { type MarketProduct, startMarketProduct } from './marketplace.ts';
 
 /** Is what every version asks for: 1.0.0 writes the header, others may look first. */

@@ -11,7 +11,7 @@ import { packProject } from '../../cli/plugin/pack.ts';
 import { readProject } from '../../cli/plugin/project.ts';
 import { type Masking, maskChunk, type Scan, START } from '../../examples/plugins/json-masker/src/scan.ts';
 import { hmacSha256, toBase64, toUtf8 } from '../../examples/plugins/webhook-signer/src/hmac.ts';
-import { plain, readTable } from '../support/markdown.ts';
+import { plain, readTable } from '../support/pages/markdown.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../examples/plugins', import.meta.url));
 const BUDGET_MS = 5_000;

@@ -7,7 +7,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTcpOrigin, type TcpOrigin } from '../support/origin.ts';
+import { startTcpOrigin, type TcpOrigin } from '../support/wire/origin.ts';
 import { converse, type Group, openBench } from './group.ts';
 import { makeRequest } from './messages.ts';
 import { readStrictly } from './strict-reader.ts';

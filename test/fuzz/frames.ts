@@ -11,8 +11,8 @@ import {
   openFrames,
   packNumber,
   requestLines,
-} from '../support/h2-frames.ts';
-import { startFrameOrigin } from '../support/h2-origin.ts';
+} from '../support/wire/h2-frames.ts';
+import { startFrameOrigin } from '../support/wire/h2-origin.ts';
 import { type Group, openBench } from './group.ts';
 import type { Random } from './random.ts';
 import { judgeOrigin, openEcho } from './requests.ts';

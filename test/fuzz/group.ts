@@ -3,7 +3,7 @@
 import { connect, type Socket } from 'node:net';
 import { startGateway, type TestGateway } from '../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../support/entities.ts';
-import { startTcpOrigin, type TcpOrigin } from '../support/origin.ts';
+import { startTcpOrigin, type TcpOrigin } from '../support/wire/origin.ts';
 import type { Random } from './random.ts';
 
 /** Longest that any case may take: what takes longer hangs. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { migrateDown, migrateUp } from '../../migrations/migrate.ts';
-import { createEmptyDatabase, runSql, type TestDatabase } from '../support/database.ts';
+import { createEmptyDatabase, runSql, type TestDatabase } from '../support/product/database.ts';
 
 describe('migrations', () => {
   let database: TestDatabase;

@@ -15,8 +15,8 @@ import type {
   Scope,
   Upstream,
 } from '../../gateway/core/model.ts';
-import { makeCertificate } from './certificates.ts';
 import { makeApi, makeBinding, makeCertificateEntity, makeConsumer, makeRoute, makeUpstream } from './entities.ts';
+import { makeCertificate } from './wire/certificates.ts';
 
 /** Gives numbers from 0 to 1, the same for the same seed. */
 export function createRandom(seed: number): () => number {

@@ -10,7 +10,7 @@ import { findIndex, findRoot } from '../../../admin/store/marketplace/signed.ts'
 import type { Logger } from '../../../gateway/core/plugin.ts';
 import { keyIdOf, readPublicKeys } from '../../../gateway/package/keys.ts';
 import { openIndex, openRoot, type Root, type TrustedIndex } from '../../../gateway/package/trust.ts';
-import { createDatabase, runSql, type TestDatabase } from '../../support/database.ts';
+import { createDatabase, runSql, type TestDatabase } from '../../support/product/database.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -1,8 +1,8 @@
 // What the marketplace tells of published versions, and to whom: states, lists, health, history.
 // Must not reach into the database but to put reports of nodes there.
 import assert from 'node:assert/strict';
-import { runSql } from '../../support/database.ts';
-import { samplePackage } from '../../support/packages.ts';
+import { samplePackage } from '../../support/market/packages.ts';
+import { runSql } from '../../support/product/database.ts';
 import { ofVersion, PLUGINS, publication, startTestMarket, type TestMarket, versionPath } from './support.ts';
 
 describe('the marketplace', () => {

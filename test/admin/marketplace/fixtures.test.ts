@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { checkFixtures } from '../../../admin/marketplace/checks/fixtures.ts';
 import { openPackage } from '../../../gateway/package/package.ts';
-import { samplePackage } from '../../support/packages.ts';
+import { samplePackage } from '../../support/market/packages.ts';
 
 type Case = readonly [what: string, code: string, result: 'passed' | 'warned' | 'failed', detail: RegExp];
 

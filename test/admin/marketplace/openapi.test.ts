@@ -2,7 +2,7 @@
 // Must not describe anything itself.
 import assert from 'node:assert/strict';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { samplePackage } from '../../support/packages.ts';
+import { samplePackage } from '../../support/market/packages.ts';
 import { PLUGINS, publication, startTestMarket, type TestMarket } from './support.ts';
 
 interface Operation {

@@ -5,7 +5,7 @@ import { CONTRACT_VERSION } from '../../../gateway/core/plugin.ts';
 import type { Envelope } from '../../../gateway/package/dsse.ts';
 import { generateKeys } from '../../../gateway/package/keys.ts';
 import { verifyPackage } from '../../../gateway/package/trust.ts';
-import { samplePackage } from '../../support/packages.ts';
+import { samplePackage } from '../../support/market/packages.ts';
 import {
   ofVersion,
   PLUGINS,

@@ -8,7 +8,7 @@ import type { Envelope } from '../../../gateway/package/dsse.ts';
 import { generateKeys, type KeyPair, readPublicKeys, toKeyEntry } from '../../../gateway/package/keys.ts';
 import { openPackage } from '../../../gateway/package/package.ts';
 import { openIndex, openRoot, type TrustedIndex } from '../../../gateway/package/trust.ts';
-import { type PackageParts, samplePackage, signPackage } from '../../support/packages.ts';
+import { type PackageParts, samplePackage, signPackage } from '../../support/market/packages.ts';
 import { type Reply, startTestAdmin, type TestAdmin } from '../support.ts';
 
 /** Where plugins are published. */

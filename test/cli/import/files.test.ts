@@ -5,8 +5,8 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type CommandResult, runCommand } from '../../support/command.ts';
 import { importFile } from '../../support/import.ts';
+import { type CommandResult, runCommand } from '../../support/product/command.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../../examples/import/', import.meta.url));
 const KONG = '_format_version: "3.0"\n';

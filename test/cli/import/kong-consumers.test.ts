@@ -1,8 +1,8 @@
 // What becomes of Kong's consumers, credentials, groups and certificates.
 // Must not look into the import: only at what it writes and tells.
 import assert from 'node:assert/strict';
-import { makeAuthority, makeCertificate } from '../../support/certificates.ts';
 import { importFile } from '../../support/import.ts';
+import { makeAuthority, makeCertificate } from '../../support/wire/certificates.ts';
 
 const ID = '6f1f6c2e-0b3f-4f53-8f5e-3c6b8a1d2e4f';
 const SECRET = 'a-secret-of-at-least-thirty-two-bytes';

@@ -8,7 +8,7 @@ import { readEnvelope, verifySignatures } from '../../../gateway/package/dsse.ts
 import { keyIdOf, readPrivateKey, readPublicKey } from '../../../gateway/package/keys.ts';
 import { openPackage } from '../../../gateway/package/package.ts';
 import { compareStatement, readStatement } from '../../../gateway/package/statement.ts';
-import { type CommandResult, runCommand } from '../../support/command.ts';
+import { type CommandResult, runCommand } from '../../support/product/command.ts';
 
 const TIMEOUT_MS = 60_000;
 const PACKAGE = 'acme-stamp-1.0.0.tgz';

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from '../../support/command.ts';
+import { runCommand } from '../../support/product/command.ts';
 
 /** TypeScript, esbuild and a test runner start, on a machine that does other things too. */
 const TIMEOUT_MS = 60_000;

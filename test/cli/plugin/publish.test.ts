@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startTestMarket, type TestMarket } from '../../admin/marketplace/support.ts';
-import { type CommandResult, runCommand } from '../../support/command.ts';
+import { type CommandResult, runCommand } from '../../support/product/command.ts';
 
 const TIMEOUT_MS = 120_000;
 const EXAMPLES = fileURLToPath(new URL('../../../../examples/plugins', import.meta.url));

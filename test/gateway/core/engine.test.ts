@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../support/entities.ts';
-import { type Origin, startOrigin } from '../../support/origin.ts';
+import { type Origin, startOrigin } from '../../support/wire/origin.ts';
 
 describe('an update of one api', () => {
   let origin: Origin;

@@ -2,9 +2,9 @@
 // Must not test what is answered: test/gateway/core/proxy does.
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../support/engine.ts';
-import { startOrigin, startRawOrigin } from '../../support/origin.ts';
 import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
+import { startOrigin, startRawOrigin } from '../../support/wire/origin.ts';
 
 describe('a client connection', () => {
   const stage = createStage();

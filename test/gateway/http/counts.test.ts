@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { openRaw } from '../../support/engine.ts';
-import { ask, openSession } from '../../support/h2-client.ts';
-import { headersFrame, openFrames, requestLines } from '../../support/h2-frames.ts';
-import { startH2Origin } from '../../support/h2-origin.ts';
-import { startOrigin, startTcpOrigin } from '../../support/origin.ts';
 import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
+import { ask, openSession } from '../../support/wire/h2-client.ts';
+import { headersFrame, openFrames, requestLines } from '../../support/wire/h2-frames.ts';
+import { startH2Origin } from '../../support/wire/h2-origin.ts';
+import { startOrigin, startTcpOrigin } from '../../support/wire/origin.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../support/wire/origin.ts';
 
 const API_ID = '7c1f0a52-5d0e-4f0b-9a55-0d1f6a5f2b10';
 

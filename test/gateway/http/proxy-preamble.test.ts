@@ -2,11 +2,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
-import { makeCertificate } from '../../support/certificates.ts';
 import { openRaw } from '../../support/engine.ts';
 import { makeApi, makeCertificateEntity, makeRoute, putAll } from '../../support/entities.ts';
-import { headerOf, type Origin, startOrigin } from '../../support/origin.ts';
-import { type SecureGateway, type SecureGatewayOptions, startSecureGateway } from '../../support/secure-gateway.ts';
+import { makeCertificate } from '../../support/wire/certificates.ts';
+import { headerOf, type Origin, startOrigin } from '../../support/wire/origin.ts';
+import {
+  type SecureGateway,
+  type SecureGatewayOptions,
+  startSecureGateway,
+} from '../../support/wire/secure-gateway.ts';
 
 const LINE = 'PROXY TCP4 192.0.2.7 198.51.100.2 60000 443\r\n';
 const GET = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';

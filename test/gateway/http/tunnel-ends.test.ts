@@ -7,12 +7,12 @@ import { createServer } from 'node:tls';
 import type { Timeouts } from '../../../gateway/core/model.ts';
 import type { Tunnel, UpstreamCall } from '../../../gateway/core/ports.ts';
 import { createUpstreamClient, type HttpUpstreamClient } from '../../../gateway/http/upstream/client.ts';
-import { makeCertificate } from '../../support/certificates.ts';
 import { openRaw, type RawClient, type TestGateway } from '../../support/engine.ts';
 import { makeUpstream } from '../../support/entities.ts';
-import { startTcpOrigin } from '../../support/origin.ts';
 import { createStage } from '../../support/proxied-api.ts';
 import { until } from '../../support/until.ts';
+import { makeCertificate } from '../../support/wire/certificates.ts';
+import { startTcpOrigin } from '../../support/wire/origin.ts';
 
 const ASK = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n';
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n';

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { makePlugin, openRaw, startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
 import { until } from '../../support/until.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../support/wire/origin.ts';
 
 const ASK =
   'GET /chat HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';

@@ -4,7 +4,7 @@ import type { BodySource, TargetAddress, UpstreamFailure, UpstreamRequest } from
 import { createUpstreamClient } from '../../../gateway/http/upstream/client.ts';
 import { readResponseHead } from '../../../gateway/http/upstream/head-parser.ts';
 import { ResponseReader } from '../../../gateway/http/upstream/response-reader.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../support/origin.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../support/wire/origin.ts';
 
 /** Is what came of one response. */
 interface Read {

@@ -2,10 +2,10 @@
 // Must not know how workers and keeper agree.
 import assert from 'node:assert/strict';
 import { Agent, request } from 'undici';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { type RunningProduct, startNode } from '../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../support/origin.ts';
-import { makeApi, makeBinding, publish, write } from '../../support/publish.ts';
+import { createDatabase, type TestDatabase } from '../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../support/product/gateway.ts';
+import { makeApi, makeBinding, publish, write } from '../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../support/wire/origin.ts';
 
 const CONNECTIONS = 64;
 

@@ -6,7 +6,7 @@ import { createPostgresStore, type StatementPool } from '../../../gateway/limits
 import type { SharedStore } from '../../../gateway/limits/shared/store.ts';
 import { createStatementPool } from '../../../gateway/sources/postgres/statement-pool.ts';
 import { fakeClock } from '../../../gateway/testing.ts';
-import { createDatabase, silentLog, type TestDatabase } from '../../support/database.ts';
+import { createDatabase, silentLog, type TestDatabase } from '../../support/product/database.ts';
 
 const FIVE_PER_MINUTE: readonly LimitWindow[] = [{ requests: 5, windowMs: 60_000 }];
 

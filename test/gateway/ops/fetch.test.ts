@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createFetcher, type Fetcher } from '../../../gateway/ops/fetch.ts';
-import { type Origin, startOrigin, startRawOrigin } from '../../support/origin.ts';
+import { type Origin, startOrigin, startRawOrigin } from '../../support/wire/origin.ts';
 
 describe('fetch of plugins', () => {
   let fetcher: Fetcher;

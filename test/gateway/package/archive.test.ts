@@ -9,7 +9,7 @@ import {
   readArchive,
 } from '../../../gateway/package/archive.ts';
 import { createRandom } from '../../fuzz/random.ts';
-import { gzipOf, type TarEntry, tarEntry, tarOf } from '../../support/tar.ts';
+import { gzipOf, type TarEntry, tarEntry, tarOf } from '../../support/market/tar.ts';
 
 const FILES = new Map([
   ['b.txt', Buffer.from('two')],

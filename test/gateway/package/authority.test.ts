@@ -11,7 +11,7 @@ import {
   signIndex,
   signRoot,
 } from '../../../gateway/package/trust.ts';
-import { makeMarket, NOW, sampleIndex, samplePackage } from '../../support/packages.ts';
+import { makeMarket, NOW, sampleIndex, samplePackage } from '../../support/market/packages.ts';
 
 const MARKET = makeMarket();
 const INDEX = sampleIndex(MARKET, [openPackage(samplePackage())]);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { openPackage } from '../../../gateway/package/package.ts';
 import { hashPermissions } from '../../../gateway/package/permissions.ts';
-import { type PackageParts, sampleFiles, samplePackage } from '../../support/packages.ts';
+import { type PackageParts, sampleFiles, samplePackage } from '../../support/market/packages.ts';
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
 

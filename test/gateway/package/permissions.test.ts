@@ -4,7 +4,7 @@ import { readManifest } from '../../../gateway/core/config.ts';
 import type { Permissions } from '../../../gateway/core/manifest.ts';
 import { comparePermissions, hashPermissions } from '../../../gateway/package/permissions.ts';
 import { createRandom, type Random } from '../../fuzz/random.ts';
-import { sampleManifest } from '../../support/packages.ts';
+import { sampleManifest } from '../../support/market/packages.ts';
 
 const net = (...hosts: readonly string[]): Permissions => ({
   net: hosts.map((host) => ({ host, reason: `For ${host}.` })),

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { JsonSchema } from '../../../gateway/core/schemas.ts';
 import { openPackage } from '../../../gateway/package/package.ts';
 import { checkSchemaProfile, MAX_SCHEMA_BYTES } from '../../../gateway/package/schema-profile.ts';
-import { type PackageParts, samplePackage, sampleSchema } from '../../support/packages.ts';
+import { type PackageParts, samplePackage, sampleSchema } from '../../support/market/packages.ts';
 
 const withProperty = (property: unknown): JsonSchema => ({ ...sampleSchema(), properties: { greeting: property } });
 

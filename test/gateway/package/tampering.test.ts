@@ -6,7 +6,7 @@ import { PackageError } from '../../../gateway/package/errors.ts';
 import { openPackage } from '../../../gateway/package/package.ts';
 import { openIndex, openRoot, signIndex, verifyPackage } from '../../../gateway/package/trust.ts';
 import { createRandom } from '../../fuzz/random.ts';
-import { makeMarket, NOW, sampleCheck, sampleIndex, samplePackage } from '../../support/packages.ts';
+import { makeMarket, NOW, sampleCheck, sampleIndex, samplePackage } from '../../support/market/packages.ts';
 
 const MARKET = makeMarket();
 const BYTES = samplePackage();

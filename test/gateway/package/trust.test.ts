@@ -19,7 +19,7 @@ import {
   sampleIndex,
   samplePackage,
   signPackage,
-} from '../../support/packages.ts';
+} from '../../support/market/packages.ts';
 
 const MARKET = makeMarket();
 const BYTES = samplePackage();

@@ -6,8 +6,8 @@ import type { Logger } from '../../../gateway/core/plugin.ts';
 import { openSandbox, type Sandbox } from '../../../gateway/sandbox/sandbox.ts';
 import { startGateway, type TestGateway } from '../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../support/entities.ts';
-import { type Origin, startOrigin } from '../../support/origin.ts';
 import { until } from '../../support/until.ts';
+import { type Origin, startOrigin } from '../../support/wire/origin.ts';
 import { buildCode, buildManifest, GUEST_TIERS, SILENT } from './support.ts';
 
 const TIMEOUT_MS = 150;

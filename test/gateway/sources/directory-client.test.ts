@@ -5,8 +5,8 @@ import type { Change, Update } from '../../../gateway/core/model.ts';
 import { createDirectoryClient, type DirectoryClient } from '../../../gateway/sources/directory/client.ts';
 import { createDirectory, type Directory } from '../../../gateway/sources/directory/directory.ts';
 import { fakeClock } from '../../../gateway/testing/clock.ts';
-import { silentLog } from '../../support/database.ts';
-import { makeConsumer, makeCredential, remove, write } from '../../support/publish.ts';
+import { silentLog } from '../../support/product/database.ts';
+import { makeConsumer, makeCredential, remove, write } from '../../support/product/publish.ts';
 import { FakeReader, settle } from './directory-fixture.ts';
 
 describe("a worker's credentials directory", () => {

@@ -2,7 +2,7 @@
 // Must not hold a test.
 import type { Change, Consumer, Credential } from '../../../gateway/core/model.ts';
 import type { DirectoryOptions } from '../../../gateway/sources/directory/directory.ts';
-import { write } from '../../support/publish.ts';
+import { write } from '../../support/product/publish.ts';
 
 /** Is the database as the directory reads it, in the test's hand. */
 export class FakeReader {

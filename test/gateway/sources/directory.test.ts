@@ -15,8 +15,8 @@ import {
 } from '../../../gateway/sources/directory/directory.ts';
 import { openSecret, sealSecret } from '../../../gateway/sources/secrets.ts';
 import { fakeClock } from '../../../gateway/testing/clock.ts';
-import { silentLog } from '../../support/database.ts';
-import { makeConsumer, makeCredential, remove, write } from '../../support/publish.ts';
+import { silentLog } from '../../support/product/database.ts';
+import { makeConsumer, makeCredential, remove, write } from '../../support/product/publish.ts';
 import { until } from '../../support/until.ts';
 import { FakeReader, settle } from './directory-fixture.ts';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import knex, { type Knex } from 'knex';
 import { readChangesSince, readDocument } from '../../../gateway/sources/postgres/document.ts';
-import { createDatabase, runSql, type TestDatabase } from '../../support/database.ts';
+import { createDatabase, runSql, type TestDatabase } from '../../support/product/database.ts';
 import {
   makeApi,
   makeBinding,
@@ -13,7 +13,7 @@ import {
   publish,
   remove,
   write,
-} from '../../support/publish.ts';
+} from '../../support/product/publish.ts';
 
 describe('stored document', () => {
   let database: TestDatabase;

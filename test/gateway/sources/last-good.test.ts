@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Change } from '../../../gateway/core/model.ts';
 import { createLastGood, type LastGood } from '../../../gateway/sources/last-good.ts';
-import { silentLog } from '../../support/database.ts';
-import { makeApi, makeUpstream, remove, write } from '../../support/publish.ts';
+import { silentLog } from '../../support/product/database.ts';
+import { makeApi, makeUpstream, remove, write } from '../../support/product/publish.ts';
 
 describe('last good configuration', () => {
   let folder: string;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import pg from 'pg';
 import type { RecordedRequest } from '../../../gateway/core/shadow/recorded.ts';
 import { MAX_RECORDED_PER_API, writeRecorded } from '../../../gateway/sources/postgres/recorded.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createDatabase, type TestDatabase } from '../../support/product/database.ts';
 
 const [ONE, OTHER, GONE] = [
   '00000000-0000-4000-8000-000000000001',

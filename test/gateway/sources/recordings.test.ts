@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { RecordedRequest } from '../../../gateway/core/shadow/recorded.ts';
 import { createRecordings } from '../../../gateway/sources/recordings.ts';
-import { silentLog } from '../../support/database.ts';
+import { silentLog } from '../../support/product/database.ts';
 import { until } from '../../support/until.ts';
 
 describe('recorded requests on their way', () => {

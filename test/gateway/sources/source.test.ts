@@ -10,8 +10,8 @@ import type { Update } from '../../../gateway/core/model.ts';
 import { createClock } from '../../../gateway/ops/clock.ts';
 import { createPostgresSource, type PostgresSource } from '../../../gateway/sources/postgres/source.ts';
 import { migrateUp } from '../../../migrations/migrate.ts';
-import { runSql, silentLog } from '../../support/database.ts';
-import { makeApi, makeConsumer, makeCredential, publish, write } from '../../support/publish.ts';
+import { runSql, silentLog } from '../../support/product/database.ts';
+import { makeApi, makeConsumer, makeCredential, publish, write } from '../../support/product/publish.ts';
 
 describe('Postgres source', () => {
   let dataDir: string;

@@ -1,8 +1,8 @@
 // A marketplace whose database somebody else writes to.
 // Must not have the keys of the marketplace.
 import assert from 'node:assert/strict';
-import { runSql } from '../../../support/database.ts';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
+import { runSql } from '../../../support/product/database.ts';
 import { ofVersion, startTestMarket, type TestMarket, versionPath } from '../support.ts';
 
 describe('the marketplace under attack by somebody who writes to the database', () => {

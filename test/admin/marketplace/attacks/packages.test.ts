@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { addSignature, type Envelope } from '../../../../gateway/package/dsse.ts';
 import { generateKeys } from '../../../../gateway/package/keys.ts';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
 import {
   ofVersion,
   PLUGINS,

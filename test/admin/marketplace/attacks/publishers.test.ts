@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { KEY_PROOF_TYPE } from '../../../../admin/marketplace/publishers.ts';
 import { type Envelope, signEnvelope } from '../../../../gateway/package/dsse.ts';
 import { generateKeys } from '../../../../gateway/package/keys.ts';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
 import type { Reply } from '../../support.ts';
 import {
   ofVersion,

@@ -1,7 +1,7 @@
 // Many that do at once what only one may do.
 // Must not depend on who comes first.
 import assert from 'node:assert/strict';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
 import { type Reply, startTestAdmin } from '../../support.ts';
 import { ofVersion, PLUGINS, publication, startTestMarket, type TestMarket, versionPath } from '../support.ts';
 

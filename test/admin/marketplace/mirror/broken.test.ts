@@ -7,7 +7,7 @@ import { BUNDLE_TYPE, type Bundle } from '../../../../admin/marketplace/mirror/b
 import { addSignature, type Envelope, readPayload, signEnvelope } from '../../../../gateway/package/dsse.ts';
 import { generateKeys, readPrivateKey } from '../../../../gateway/package/keys.ts';
 import { openPackage } from '../../../../gateway/package/package.ts';
-import { samplePackage, signPackage } from '../../../support/packages.ts';
+import { samplePackage, signPackage } from '../../../support/market/packages.ts';
 import type { TestAdmin } from '../../support.ts';
 import { ofVersion, PLUGINS, type TestMarket } from '../support.ts';
 import { BUNDLE, type MirrorStage, openMirrorStage, take } from './mirror-stage.ts';

@@ -7,7 +7,7 @@ import type { Bundle } from '../../../../admin/marketplace/mirror/bundle.ts';
 import { CONTRACT_VERSION } from '../../../../gateway/core/plugin.ts';
 import type { Envelope } from '../../../../gateway/package/dsse.ts';
 import { type TrustedIndex, verifyPackage } from '../../../../gateway/package/trust.ts';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
 import { type Reply, startTestAdmin, type TestAdmin } from '../../support.ts';
 import { ofVersion, startTestMarket, type TestMarket, versionPath } from '../support.ts';
 

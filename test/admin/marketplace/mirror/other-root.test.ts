@@ -8,7 +8,7 @@ import { buildBundle } from '../../../../admin/marketplace/mirror/bundle.ts';
 import { toKeyEntry, writePublicKey } from '../../../../gateway/package/keys.ts';
 import { openPackage } from '../../../../gateway/package/package.ts';
 import { signIndex, signRoot } from '../../../../gateway/package/trust.ts';
-import { makeMarket, NOW, samplePackage, signPackage } from '../../../support/packages.ts';
+import { makeMarket, NOW, samplePackage, signPackage } from '../../../support/market/packages.ts';
 import { startTestAdmin, type TestAdmin } from '../../support.ts';
 import { PLUGINS, PUBLISHERS, readIndex, type TestMarket, versionPath } from '../support.ts';
 import { judge, type MirrorStage, openMirrorStage, take } from './mirror-stage.ts';

@@ -6,8 +6,8 @@ import { definePlugin, type Plugin } from '../../../../gateway/core/plugin.ts';
 import { fakeHost, runPlugin } from '../../../../gateway/testing.ts';
 import { makePlugin, openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startRawOrigin } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { type Origin, startRawOrigin } from '../../../support/wire/origin.ts';
 
 const later = <Value>(value: Value): Promise<Value> => new Promise((resolve) => setImmediate(() => resolve(value)));
 const upper = (chunk: Uint8Array): Uint8Array => Buffer.from(Buffer.from(chunk).toString().toUpperCase());

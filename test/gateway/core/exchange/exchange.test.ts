@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { GatewayError, type Plugin } from '../../../../gateway/core/plugin.ts';
 import { makePlugin, openRaw, type TestGateway } from '../../../support/engine.ts';
 import { makeRoute } from '../../../support/entities.ts';
-import { headerOf, type Origin, startOrigin, startTcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { headerOf, type Origin, startOrigin, startTcpOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { GatewayError, Plugin } from '../../../../gateway/core/plugin.ts';
 import { makePlugin, openRaw, type TestGateway } from '../../../support/engine.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 

@@ -5,7 +5,7 @@ import type { LoadedPlugin } from '../../../../gateway/core/pipeline.ts';
 import type { Exchange } from '../../../../gateway/core/plugin.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 /** Fails every exchange until it is put aside; gives how many that took. */
 function fill(quarantine: Quarantine, nowMs: number): number {

@@ -5,8 +5,8 @@ import type { LoadedPlugin } from '../../../../gateway/core/pipeline.ts';
 import { type Consumer, type Exchange, GatewayError } from '../../../../gateway/core/plugin.ts';
 import { makePlugin } from '../../../support/engine.ts';
 import { makeBinding, makeConsumer } from '../../../support/entities.ts';
-import { headerOf } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { headerOf } from '../../../support/wire/origin.ts';
 import { type Hooks, openPluggedStage, type PluggedStage } from './plugged-stage.ts';
 
 describe('plugins in a gateway', () => {

@@ -5,7 +5,7 @@ import type { LoadedPlugin } from '../../../../gateway/core/pipeline.ts';
 import type { Plugin } from '../../../../gateway/core/plugin.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 /** Is what a plugin does, as tests write it. */
 export type Hooks = Plugin<unknown, unknown>;

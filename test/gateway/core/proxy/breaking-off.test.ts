@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { Pool } from 'undici';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
-import { startRawOrigin, startTcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startRawOrigin, startTcpOrigin } from '../../../support/wire/origin.ts';
 
 describe('proxying breaking off', () => {
   const stage = createStage();

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
-import { headerOf, startOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
+import { headerOf, startOrigin } from '../../../support/wire/origin.ts';
 
 describe('proxying requests', () => {
   const stage = createStage();

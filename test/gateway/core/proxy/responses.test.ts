@@ -6,9 +6,9 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
-import { startOrigin, startRawOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startOrigin, startRawOrigin } from '../../../support/wire/origin.ts';
 
 describe('proxying responses', () => {
   const stage = createStage();

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import type { Api } from '../../../../gateway/core/model.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, makeUpstream, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin, startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
+import { type Origin, startOrigin, startTcpOrigin, type TcpOrigin } from '../../../support/wire/origin.ts';
 
 describe('proxying trying again', () => {
   const stage = createStage();

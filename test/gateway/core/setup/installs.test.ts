@@ -6,8 +6,8 @@ import { GatewayError, type Plugin } from '../../../../gateway/core/plugin.ts';
 import type { LoadedInstall, PluginSource } from '../../../../gateway/core/setup/source.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeInstall, makeRoute, putAll } from '../../../support/entities.ts';
-import { headerOf, type Origin, startOrigin } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { headerOf, type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 

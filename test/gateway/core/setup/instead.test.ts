@@ -8,8 +8,8 @@ import type { InstallReport } from '../../../../gateway/core/setup/runs.ts';
 import type { LoadedInstall } from '../../../../gateway/core/setup/source.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeInstall, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 

@@ -8,8 +8,8 @@ import { splitPlugin } from '../../../../gateway/core/setup/split.ts';
 import { shadowPlugin } from '../../../../gateway/core/shadow/shadow.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 type Options = Parameters<typeof makePlugin>[2];

@@ -5,8 +5,8 @@ import { type Exchange, GatewayError, type Plugin } from '../../../../gateway/co
 import { splitPlugin } from '../../../../gateway/core/setup/split.ts';
 import { makePlugin, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
 import { until } from '../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 type Hooks = Plugin<unknown, unknown>;
 

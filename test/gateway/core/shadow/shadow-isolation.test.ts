@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type Exchange, GatewayError, type Host } from '../../../../gateway/core/plugin.ts';
 import { makeBinding, putAll } from '../../../support/entities.ts';
-import { type Hooks, type ShadowedGateway, stamp, startShadowed } from '../../../support/shadowed.ts';
+import { type Hooks, type ShadowedGateway, stamp, startShadowed } from '../../../support/market/shadowed.ts';
 import { until } from '../../../support/until.ts';
 
 const KEY = 'sk-live-4f9a77c2e1';

@@ -2,7 +2,7 @@
 // Must not test what it can do to others: shadow-isolation.test.ts does.
 import assert from 'node:assert/strict';
 import { GatewayError } from '../../../../gateway/core/plugin.ts';
-import { type Hooks, type ShadowedGateway, stamp, startShadowed } from '../../../support/shadowed.ts';
+import { type Hooks, type ShadowedGateway, stamp, startShadowed } from '../../../support/market/shadowed.ts';
 import { until } from '../../../support/until.ts';
 
 describe('a version in the shadow', () => {

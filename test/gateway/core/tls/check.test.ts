@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { checkDocument } from '../../../../gateway/core/check.ts';
 import { applyUpdate, EMPTY_DOCUMENT } from '../../../../gateway/core/config.ts';
 import { atOnce } from '../../../../gateway/core/slicer.ts';
-import { makeAuthority, makeCertificate } from '../../../support/certificates.ts';
 import { makeApi, makeCertificateEntity, makeUpstream, putAll } from '../../../support/entities.ts';
+import { makeAuthority, makeCertificate } from '../../../support/wire/certificates.ts';
 
 const root = makeAuthority('Root');
 const inter = makeAuthority('Intermediate', { issuer: root });

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
 import { makeUpstream } from '../../../support/entities.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../../support/wire/origin.ts';
 
 const HEADS = {
   length: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n',

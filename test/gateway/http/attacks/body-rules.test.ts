@@ -9,8 +9,8 @@ import { BUILT_IN_PLUGINS, loadPlugins } from '../../../../gateway/loader.ts';
 import { readConfig } from '../../../../gateway/testing/config.ts';
 import { openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { ask, openSession } from '../../../support/h2-client.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { ask, openSession } from '../../../support/wire/h2-client.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 const MAX_BYTES = 64;
 const RULES = { remove: { body: ['admin'] }, maxBodyBytes: MAX_BYTES };

@@ -10,7 +10,7 @@ import { readConfig } from '../../../../gateway/testing/config.ts';
 import { fakeConsumers } from '../../../../gateway/testing/consumers.ts';
 import { openRaw, startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeRoute, putAll } from '../../../support/entities.ts';
-import { headerOf, type Origin, startOrigin } from '../../../support/origin.ts';
+import { headerOf, type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 const KEY = 'alice-key-0001';
 const SECRET = 'a secret of at least thirty-two bytes';

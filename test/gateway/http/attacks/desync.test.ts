@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { openArena } from '../../../support/arena.ts';
 import { makePlugin, openRaw, type RawClient } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { openArena } from '../../../support/wire/arena.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const FORGED = 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged';
 const UPGRADE = 'GET /up HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';

@@ -1,7 +1,7 @@
 // Attacks on framing, by raw sockets: each is refused with the connection closed, or reaches the upstream as exactly one request.
 // Must not trust the gateway's reader to tell: the origin keeps every byte it gets, and reads it by the letter.
 import assert from 'node:assert/strict';
-import { type Arena, assertOne, assertRefused, openArena } from '../../../support/arena.ts';
+import { type Arena, assertOne, assertRefused, openArena } from '../../../support/wire/arena.ts';
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n';
 const CHUNKED = `${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n`;

@@ -1,10 +1,10 @@
 // Attacks by header fields: pretending, injecting, naming what is ours in Connection, repeating what counts once.
 // Must not test what plugins make of fields: each plugin's own tests do.
 import assert from 'node:assert/strict';
-import { type Arena, openArena } from '../../../support/arena.ts';
 import { makePlugin } from '../../../support/engine.ts';
 import { makeConsumer } from '../../../support/entities.ts';
-import { type StrictRequest, valuesOf } from '../../../support/strict-reader.ts';
+import { type Arena, openArena } from '../../../support/wire/arena.ts';
+import { type StrictRequest, valuesOf } from '../../../support/wire/strict-reader.ts';
 
 const CONSUMER = makeConsumer({ username: 'ann', groups: ['a', 'b'], customId: 'line\r\nend' });
 const IDENTITY = [

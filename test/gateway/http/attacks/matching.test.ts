@@ -2,9 +2,9 @@
 // Must not test how routes rank: router.test.ts does.
 import assert from 'node:assert/strict';
 import type { Route } from '../../../../gateway/core/model.ts';
-import { type Arena, openArena } from '../../../support/arena.ts';
 import { makePlugin } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
+import { type Arena, openArena } from '../../../support/wire/arena.ts';
 
 const SPELLINGS = [
   ...['/admin', '/admin/x', '/%61dmin', '/admin%2Fx', '/x/../admin', '/x/%2e%2e/admin', '/x/%2E%2e%2fadmin'],

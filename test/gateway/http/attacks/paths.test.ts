@@ -1,9 +1,9 @@
 // Attacks on what path, host and target mean: never past the guard of a route, never another meaning upstream than here.
 // Must not list what a path may hold: path.test.ts and docs/routing.md do.
 import assert from 'node:assert/strict';
-import { type Arena, assertRefused, openArena } from '../../../support/arena.ts';
 import { makePlugin } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
+import { type Arena, assertRefused, openArena } from '../../../support/wire/arena.ts';
 
 /** Each reads as something below /admin to some server, or as nothing sure. */
 const SPELLINGS = [

@@ -13,8 +13,8 @@ import {
   packLines,
   packNumber,
   requestLines,
-} from '../../../support/h2-frames.ts';
-import { type Origin, startRawOrigin } from '../../../support/origin.ts';
+} from '../../../support/wire/h2-frames.ts';
+import { type Origin, startRawOrigin } from '../../../support/wire/origin.ts';
 
 const CANCEL = 8;
 

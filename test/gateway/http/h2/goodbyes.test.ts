@@ -9,7 +9,7 @@ import {
   headersFrame,
   openFrames,
   requestLines,
-} from '../../../support/h2-frames.ts';
+} from '../../../support/wire/h2-frames.ts';
 import { type HeldGateway, holdGateway, sendCut } from './held-gateway.ts';
 
 /** Many connections, one after the other. */

@@ -5,8 +5,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { headersFrame, openFrames, requestLines } from '../../../support/h2-frames.ts';
-import { startOrigin } from '../../../support/origin.ts';
+import { headersFrame, openFrames, requestLines } from '../../../support/wire/h2-frames.ts';
+import { startOrigin } from '../../../support/wire/origin.ts';
 
 const HOLDER = fileURLToPath(new URL('gateway-holder.js', import.meta.url));
 

@@ -5,9 +5,9 @@ import type { ClientHttp2Session } from 'node:http2';
 import type { Api, Upstream } from '../../../../gateway/core/model.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeRoute, makeUpstream, putAll } from '../../../support/entities.ts';
-import { ask, openSession } from '../../../support/h2-client.ts';
-import { echo, type H2Origin, startH2Origin } from '../../../support/h2-origin.ts';
 import { until } from '../../../support/until.ts';
+import { ask, openSession } from '../../../support/wire/h2-client.ts';
+import { echo, type H2Origin, startH2Origin } from '../../../support/wire/h2-origin.ts';
 
 describe('HTTP/2 through the gateway', () => {
   const closers: (() => unknown)[] = [];

@@ -12,8 +12,8 @@ import {
   type Lines,
   openFrames,
   requestLines,
-} from '../../../support/h2-frames.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+} from '../../../support/wire/h2-frames.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 
 const PROTOCOL_ERROR = 'reset 1';
 const POST = { ':method': 'POST' };

@@ -9,8 +9,8 @@ import {
   headersFrame,
   openFrames,
   requestLines,
-} from '../../../support/h2-frames.ts';
-import { type FrameOrigin, startFrameOrigin } from '../../../support/h2-origin.ts';
+} from '../../../support/wire/h2-frames.ts';
+import { type FrameOrigin, startFrameOrigin } from '../../../support/wire/h2-origin.ts';
 import { type HeldGateway, holdGateway, sendCut, sendPieces } from './held-gateway.ts';
 
 /** Many connections, one after the other. */

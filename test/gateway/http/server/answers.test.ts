@@ -2,8 +2,8 @@
 // Must not test what passes through unchanged: test/gateway/core/proxy does.
 import assert from 'node:assert/strict';
 import { makePlugin, openRaw } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 describe('an answer', () => {
   const stage = createStage();

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { RequestReader } from '../../../../gateway/http/h1/request-reader.ts';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const MAX_HEAD_BYTES = 32 * 1024;
 

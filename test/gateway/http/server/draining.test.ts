@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../support/engine.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../../support/wire/origin.ts';
 
 /** 100 ms, and what a busy machine adds. */
 const SOON_MS = 250;

@@ -5,9 +5,9 @@ import type { Socket } from 'node:net';
 import { mock } from 'node:test';
 import { Linger } from '../../../../gateway/http/h1/linger.ts';
 import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../support/engine.ts';
-import { startTcpOrigin, type TcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startTcpOrigin, type TcpOrigin } from '../../../support/wire/origin.ts';
 
 const KB = 1024;
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n';

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { Socket } from 'node:net';
 import { type Mock, mock } from 'node:test';
 import { makePlugin, openRaw, type TestGateway } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 const LAST = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';

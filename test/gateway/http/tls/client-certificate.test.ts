@@ -1,9 +1,9 @@
 // Client certificates over real handshakes: who is asked, who passes, what plugins and upstreams learn.
 // Must not use a connection for what it was not opened for: misdirected.test.ts does.
 import assert from 'node:assert/strict';
-import type { TestCertificate } from '../../../support/certificates.ts';
-import { headerOf } from '../../../support/origin.ts';
-import { openSecure } from '../../../support/secure-gateway.ts';
+import type { TestCertificate } from '../../../support/wire/certificates.ts';
+import { headerOf } from '../../../support/wire/origin.ts';
+import { openSecure } from '../../../support/wire/secure-gateway.ts';
 import {
   type AskingStage,
   alice,

@@ -1,15 +1,15 @@
 import type { Api, Certificate, ClientCertificatePolicy } from '../../../../gateway/core/model.ts';
 import type { ClientCertificate } from '../../../../gateway/core/plugin.ts';
-import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/certificates.ts';
 import { makePlugin } from '../../../support/engine.ts';
 import { makeApi, makeBinding, makeCertificateEntity, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/wire/certificates.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 import {
   openSecure,
   type SecureAnswer,
   type SecureGateway,
   startSecureGateway,
-} from '../../../support/secure-gateway.ts';
+} from '../../../support/wire/secure-gateway.ts';
 
 /** Vouches for the clients of the apis. */
 export const root: TestCertificate = makeAuthority('Clients Root');

@@ -8,9 +8,9 @@ import { request } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { openRaw } from '../../../support/engine.ts';
 import { makeApi, makeRoute, putAll } from '../../../support/entities.ts';
-import { startOrigin } from '../../../support/origin.ts';
-import { openSecure, type SecureGateway, startSecureGateway } from '../../../support/secure-gateway.ts';
 import { until } from '../../../support/until.ts';
+import { startOrigin } from '../../../support/wire/origin.ts';
+import { openSecure, type SecureGateway, startSecureGateway } from '../../../support/wire/secure-gateway.ts';
 import { entityFor, openTlsStage, root, type TlsStage } from './tls-stage.ts';
 
 describe('TLS toward clients', () => {

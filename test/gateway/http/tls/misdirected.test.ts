@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { makeRoute } from '../../../support/entities.ts';
-import { openSecure } from '../../../support/secure-gateway.ts';
+import { openSecure } from '../../../support/wire/secure-gateway.ts';
 import { type AskingStage, alice, codeOf, openAskingStage, policy, shownBy } from './client-certificates.ts';
 
 describe('client certificates', () => {

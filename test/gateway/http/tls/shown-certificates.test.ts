@@ -1,9 +1,9 @@
 // Which certificate is shown to whom, over real handshakes: by name, as certificates change, and in resumed sessions.
 // Must not test how a handshake goes: handshake.test.ts does.
 import assert from 'node:assert/strict';
-import { makeCertificate } from '../../../support/certificates.ts';
 import { putAll } from '../../../support/entities.ts';
-import { openSecure, type SecureGateway, startSecureGateway } from '../../../support/secure-gateway.ts';
+import { makeCertificate } from '../../../support/wire/certificates.ts';
+import { openSecure, type SecureGateway, startSecureGateway } from '../../../support/wire/secure-gateway.ts';
 import { entityFor, openTlsStage, shownFor, type TlsStage } from './tls-stage.ts';
 
 describe('TLS toward clients', () => {

@@ -1,15 +1,15 @@
 // A gateway that speaks TLS in front of an origin, with certificates of a test's authority.
 // Must not open a connection but to see which certificate is shown.
 import type { Api, Certificate } from '../../../../gateway/core/model.ts';
-import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/certificates.ts';
 import { makeApi, makeCertificateEntity, makeRoute, putAll } from '../../../support/entities.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
+import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/wire/certificates.ts';
+import { type Origin, startOrigin } from '../../../support/wire/origin.ts';
 import {
   openSecure,
   type SecureGateway,
   type SecureGatewayOptions,
   startSecureGateway,
-} from '../../../support/secure-gateway.ts';
+} from '../../../support/wire/secure-gateway.ts';
 
 /** Issues the certificates. */
 export const root: TestCertificate = makeAuthority('Root');

@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Certificate, UpstreamTls } from '../../../../gateway/core/model.ts';
-import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/certificates.ts';
 import { startGateway, type TestGateway } from '../../../support/engine.ts';
 import { makeApi, makeCertificateEntity, makeRoute, makeUpstream, putAll } from '../../../support/entities.ts';
+import { makeAuthority, makeCertificate, type TestCertificate } from '../../../support/wire/certificates.ts';
 
 const root = makeAuthority('Targets Root');
 const inter = makeAuthority('Targets Intermediate', { issuer: root });

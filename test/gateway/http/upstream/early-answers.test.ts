@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { openRaw, type TestGateway } from '../../../support/engine.ts';
-import { startTcpOrigin } from '../../../support/origin.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
+import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const MB = 1024 * 1024;
 const REFUSAL = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!';

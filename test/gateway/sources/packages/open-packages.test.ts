@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { openPackage, type PluginPackage } from '../../../../gateway/package/package.ts';
 import { OpenPackages } from '../../../../gateway/sources/packages/open-packages.ts';
-import { samplePackage } from '../../../support/packages.ts';
+import { samplePackage } from '../../../support/market/packages.ts';
 import { until } from '../../../support/until.ts';
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };

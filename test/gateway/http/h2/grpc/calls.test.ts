@@ -10,9 +10,9 @@ import { BUILT_IN_PLUGINS, loadPlugins } from '../../../../../gateway/loader.ts'
 import { readConfig } from '../../../../../gateway/testing/config.ts';
 import { fakeConsumers } from '../../../../../gateway/testing/consumers.ts';
 import { makePlugin } from '../../../../support/engine.ts';
-import { call, ECHO, startEcho } from '../../../../support/grpc.ts';
-import { startOrigin } from '../../../../support/origin.ts';
 import { createStage } from '../../../../support/proxied-api.ts';
+import { call, ECHO, startEcho } from '../../../../support/wire/grpc.ts';
+import { startOrigin } from '../../../../support/wire/origin.ts';
 import { deserialize, serialize, serve } from './served-client.ts';
 
 describe('gRPC through the gateway', () => {

@@ -2,12 +2,12 @@
 // Must not test what a whole call carries: calls.test.ts does.
 import assert from 'node:assert/strict';
 import type { ServerDuplexStream, ServiceError } from '@grpc/grpc-js';
-import { call, ECHO, type EchoServer, startEcho } from '../../../../support/grpc.ts';
-import { ask, openSession } from '../../../../support/h2-client.ts';
-import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/h2-frames.ts';
-import { startFrameOrigin, startH2Origin } from '../../../../support/h2-origin.ts';
 import { createStage } from '../../../../support/proxied-api.ts';
 import { until } from '../../../../support/until.ts';
+import { call, ECHO, type EchoServer, startEcho } from '../../../../support/wire/grpc.ts';
+import { ask, openSession } from '../../../../support/wire/h2-client.ts';
+import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/wire/h2-frames.ts';
+import { startFrameOrigin, startH2Origin } from '../../../../support/wire/h2-origin.ts';
 import { deserialize, serialize, serve } from './served-client.ts';
 
 describe('gRPC through the gateway', () => {

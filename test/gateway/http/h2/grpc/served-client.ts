@@ -2,8 +2,8 @@
 // Must not make a call.
 import type { Client } from '@grpc/grpc-js';
 import type { TestGateway } from '../../../../support/engine.ts';
-import { openClient } from '../../../../support/grpc.ts';
 import type { PublishOptions, Stage } from '../../../../support/proxied-api.ts';
+import { openClient } from '../../../../support/wire/grpc.ts';
 
 /** Is a client and the gateway that it calls. */
 export interface ServedClient {

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { openRaw } from '../../../../support/engine.ts';
-import { ask, gather } from '../../../../support/h2-client.ts';
+import { createStage } from '../../../../support/proxied-api.ts';
+import { until } from '../../../../support/until.ts';
+import { ask, gather } from '../../../../support/wire/h2-client.ts';
 import {
   FLAG,
   FRAME,
@@ -13,10 +15,8 @@ import {
   openFrames,
   packNumber,
   requestLines,
-} from '../../../../support/h2-frames.ts';
-import { startRawOrigin, startTcpOrigin } from '../../../../support/origin.ts';
-import { createStage } from '../../../../support/proxied-api.ts';
-import { until } from '../../../../support/until.ts';
+} from '../../../../support/wire/h2-frames.ts';
+import { startRawOrigin, startTcpOrigin } from '../../../../support/wire/origin.ts';
 import { setUp, startEcho } from './open-session.ts';
 
 /** More than all buffers on the way can hold. */

@@ -1,9 +1,9 @@
 // What clients that speak HTTP/2 send and get, in front of upstreams that speak HTTP/1.1.
 // Must not send what no client library would: strictness.test.ts does.
 import assert from 'node:assert/strict';
-import { ask, gather } from '../../../../support/h2-client.ts';
-import { headerOf, startOrigin, startTcpOrigin } from '../../../../support/origin.ts';
 import { createStage } from '../../../../support/proxied-api.ts';
+import { ask, gather } from '../../../../support/wire/h2-client.ts';
+import { headerOf, startOrigin, startTcpOrigin } from '../../../../support/wire/origin.ts';
 import { setUp, startEcho } from './open-session.ts';
 
 describe('HTTP/2 server', () => {

@@ -2,9 +2,9 @@
 // Must not choose the origin.
 import type { ClientHttp2Session } from 'node:http2';
 import type { TestGateway, TestGatewayOptions } from '../../../../support/engine.ts';
-import { openSession } from '../../../../support/h2-client.ts';
-import { type Origin, startOrigin } from '../../../../support/origin.ts';
 import type { Stage } from '../../../../support/proxied-api.ts';
+import { openSession } from '../../../../support/wire/h2-client.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Is a gateway with a session that a test may use or leave. */
 export interface SessionWithGateway {

@@ -9,8 +9,8 @@ import type {
   UpstreamRequest,
 } from '../../../../../gateway/core/ports.ts';
 import { createUpstreamClient } from '../../../../../gateway/http/upstream/client.ts';
-import { FLAG, FRAME, type Frame, frame } from '../../../../support/h2-frames.ts';
-import { startFrameOrigin } from '../../../../support/h2-origin.ts';
+import { FLAG, FRAME, type Frame, frame } from '../../../../support/wire/h2-frames.ts';
+import { startFrameOrigin } from '../../../../support/wire/h2-origin.ts';
 
 /** Is what came of a request. */
 export interface Outcome {

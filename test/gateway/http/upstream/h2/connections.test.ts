@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import type { TargetAddress, UpstreamHandler } from '../../../../../gateway/core/ports.ts';
-import { FLAG, FRAME, type Frame, frame, headersFrame, packNumber } from '../../../../support/h2-frames.ts';
-import { startFrameOrigin, startH2Origin } from '../../../../support/h2-origin.ts';
 import { until } from '../../../../support/until.ts';
+import { FLAG, FRAME, type Frame, frame, headersFrame, packNumber } from '../../../../support/wire/h2-frames.ts';
+import { startFrameOrigin, startH2Origin } from '../../../../support/wire/h2-origin.ts';
 import { type Caller, createCaller, makeSource, OK, type Outcome, REQUEST, startFrames } from './caller.ts';
 
 /** Hears nothing that matters. */

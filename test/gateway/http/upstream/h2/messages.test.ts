@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:tls';
-import { makeCertificate } from '../../../../support/certificates.ts';
-import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/h2-frames.ts';
-import { echo, startFrameOrigin, startH2Origin, startSecureH2Origin } from '../../../../support/h2-origin.ts';
+import { makeCertificate } from '../../../../support/wire/certificates.ts';
+import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/wire/h2-frames.ts';
+import { echo, startFrameOrigin, startH2Origin, startSecureH2Origin } from '../../../../support/wire/h2-origin.ts';
 import { type Caller, createCaller, makeSource, OK, startFrames } from './caller.ts';
 
 describe('HTTP/2 upstream client', () => {

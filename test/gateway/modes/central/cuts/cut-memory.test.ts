@@ -5,7 +5,7 @@ import { EMPTY_DOCUMENT } from '../../../../../gateway/core/config.ts';
 import type { CutReport } from '../../../../../gateway/core/hooks/cut.ts';
 import { CutMemory } from '../../../../../gateway/modes/central/keeper/cuts/cut-memory.ts';
 import { readWorkedMs } from '../../../../../gateway/modes/central/worker/cutter/held-clock.ts';
-import { makeBinding } from '../../../../support/publish.ts';
+import { makeBinding } from '../../../../support/product/publish.ts';
 
 const binding = makeBinding('held');
 const sample = {

@@ -7,11 +7,11 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Binding } from '../../../../../gateway/core/model.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
-import { type LogLine, type RunningProduct, startNode } from '../../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../../support/origin.ts';
-import { makeApi, makeBinding, publish, write } from '../../../../support/publish.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type LogLine, type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, makeBinding, publish, write } from '../../../../support/product/publish.ts';
 import { until } from '../../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 const LIMIT_MS = 200;
 const WORKERS = 2;

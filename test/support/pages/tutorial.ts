@@ -4,7 +4,7 @@ import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'n
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mkdirFor } from './files.ts';
+import { mkdirFor } from '../files.ts';
 
 const SECTION = /<!-- walkthrough -->\n(.*?)<!-- \/walkthrough -->/s;
 const BLOCK = /^```(sh|sh background|text|(?:json|ts|js) \S+)\n(.*?)^```\n(?:```\n(.*?)^```\n)?/gms;

@@ -1,13 +1,13 @@
 // Puts a marketplace into a test database as the admin service would, and reads what nodes say of installs.
 // Must not check anything: tests put in what an attacker would.
 import pg from 'pg';
-import type { Install } from '../../gateway/core/model.ts';
-import type { InstallReport } from '../../gateway/core/setup/runs.ts';
-import type { Envelope } from '../../gateway/package/dsse.ts';
-import type { KeyPair } from '../../gateway/package/keys.ts';
-import { openPackage, type PluginPackage } from '../../gateway/package/package.ts';
-import { type PluginIndex, signIndex } from '../../gateway/package/trust.ts';
-import { makeInstall } from './entities.ts';
+import type { Install } from '../../../gateway/core/model.ts';
+import type { InstallReport } from '../../../gateway/core/setup/runs.ts';
+import type { Envelope } from '../../../gateway/package/dsse.ts';
+import type { KeyPair } from '../../../gateway/package/keys.ts';
+import { openPackage, type PluginPackage } from '../../../gateway/package/package.ts';
+import { type PluginIndex, signIndex } from '../../../gateway/package/trust.ts';
+import { makeInstall } from '../entities.ts';
 import { type Market, samplePackage, signPackage } from './packages.ts';
 
 /** Is a package with its bytes and who signed it. */

@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocketServer } from 'ws';
-import { type AdminClient, connectAdmin } from './admin-client.ts';
+import { type AdminClient, connectAdmin } from '../product/admin-client.ts';
+import { type RunningProduct, startProduct } from '../product/gateway.ts';
 import { makeAuthority, makeCertificate } from './certificates.ts';
-import { type RunningProduct, startProduct } from './gateway.ts';
 
 /** Name for which the gateway has a certificate. */
 export const HOST = 'gateway.test';

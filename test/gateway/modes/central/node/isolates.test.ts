@@ -3,16 +3,16 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { sampleIndex } from '../../../support/packages.ts';
+import { sampleIndex } from '../../../../support/market/packages.ts';
 import {
   makeVersion,
   type SignedPackage,
   storeIndex,
   storePackage,
   waitForInstall,
-} from '../../../support/stored-market.ts';
-import { HAS_ISOLATES } from '../../sandbox/support.ts';
-import { type MarketStage, openMarketStage } from './node-with-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { HAS_ISOLATES } from '../../../sandbox/support.ts';
+import { type MarketStage, openMarketStage } from './with-market.ts';
 
 /** V8 does not let go of the second line before it is done, which takes minutes. */
 const CODE = `export const plugin = {

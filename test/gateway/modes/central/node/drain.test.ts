@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { openRaw, type RawClient } from '../../../support/engine.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { ask, openSession } from '../../../support/h2-client.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
+import { openRaw, type RawClient } from '../../../../support/engine.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { ask, openSession } from '../../../../support/wire/h2-client.ts';
 
 const UPGRADE = 'GET /api HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n';
 const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n';

@@ -13,7 +13,7 @@ import type {
   EntityOf,
   Install,
   Upstream,
-} from '../../gateway/core/model.ts';
+} from '../../../gateway/core/model.ts';
 
 const TIME = '2026-01-02T03:04:05.678Z';
 const COMMON = { tags: [], createdAt: TIME, updatedAt: TIME };

@@ -5,10 +5,10 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Files left to each process: for a dozen requests with a connection on each side. */
 const SPARE = 24;

@@ -2,13 +2,13 @@
 // Must not choose what is tested: certificates and apis are the test's.
 import { once } from 'node:events';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { createEngine, type Engine, type Prepared } from '../../gateway/core/engine.ts';
-import { buildTrustTest } from '../../gateway/core/exchange/client.ts';
-import type { Change } from '../../gateway/core/model.ts';
-import { createListener } from '../../gateway/http/listener.ts';
-import { createSecureFront, type SecureFront } from '../../gateway/http/tls/secure-front.ts';
-import { createMetrics } from '../../gateway/ops/metrics.ts';
-import { buildPorts, type LogLine, type TestGatewayOptions } from './engine.ts';
+import { createEngine, type Engine, type Prepared } from '../../../gateway/core/engine.ts';
+import { buildTrustTest } from '../../../gateway/core/exchange/client.ts';
+import type { Change } from '../../../gateway/core/model.ts';
+import { createListener } from '../../../gateway/http/listener.ts';
+import { createSecureFront, type SecureFront } from '../../../gateway/http/tls/secure-front.ts';
+import { createMetrics } from '../../../gateway/ops/metrics.ts';
+import { buildPorts, type LogLine, type TestGatewayOptions } from '../engine.ts';
 
 /** Is what a test may choose. */
 export interface SecureGatewayOptions extends TestGatewayOptions {

@@ -6,10 +6,10 @@ import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, runSql, type TestDatabase } from '../../../support/database.ts';
-import { type RunningProduct, StartFailure, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
+import { createDatabase, runSql, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, StartFailure, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Nothing listens there: connecting fails at once, as with a database that is down. */
 const DEAD_DATABASE = 'postgres://nobody:secret@127.0.0.1:1/nothing';

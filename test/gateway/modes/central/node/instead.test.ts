@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Install } from '../../../../gateway/core/model.ts';
-import { sampleIndex } from '../../../support/packages.ts';
+import type { Install } from '../../../../../gateway/core/model.ts';
+import { sampleIndex } from '../../../../support/market/packages.ts';
 import {
   installOf,
   makeVersion,
@@ -13,8 +13,8 @@ import {
   storeIndex,
   storePackage,
   waitForInstall,
-} from '../../../support/stored-market.ts';
-import { type MarketStage, openMarketStage } from './node-with-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { type MarketStage, openMarketStage } from './with-market.ts';
 
 /** Nobody listens there. */
 const NO_DATABASE = 'postgres://nobody@127.0.0.1:1/none';

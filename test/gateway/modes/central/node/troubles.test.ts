@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Binding } from '../../../../gateway/core/model.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type LogLine, type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { makeApi, makeBinding, publish, write } from '../../../support/publish.ts';
+import type { Binding } from '../../../../../gateway/core/model.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type LogLine, type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, makeBinding, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 const MANIFEST = {
   name: 'trouble',

@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { PluginIndex } from '../../../../gateway/package/trust.ts';
-import { sealSecret } from '../../../../gateway/sources/secrets.ts';
-import { type Market, NOW, sampleIndex } from '../../../support/packages.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
+import type { PluginIndex } from '../../../../../gateway/package/trust.ts';
+import { sealSecret } from '../../../../../gateway/sources/secrets.ts';
+import { type Market, NOW, sampleIndex } from '../../../../support/market/packages.ts';
 import {
   installOf,
   makeVersion,
@@ -14,9 +13,10 @@ import {
   storeIndex,
   storePackage,
   waitForInstall,
-} from '../../../support/stored-market.ts';
-import { until } from '../../../support/until.ts';
-import { type MarketStage, openMarketStage, SECRET_KEY } from './node-with-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { until } from '../../../../support/until.ts';
+import { type MarketStage, openMarketStage, SECRET_KEY } from './with-market.ts';
 
 /** Nobody listens there. */
 const NO_DATABASE = 'postgres://nobody@127.0.0.1:1/none';

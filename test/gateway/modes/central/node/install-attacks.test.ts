@@ -1,9 +1,9 @@
 // A node whose database holds installs, packages and indexes that nobody signed so: it believes no database.
 // Must not use the admin service: what it would refuse is what is tried here.
 import assert from 'node:assert/strict';
-import { generateKeys } from '../../../../gateway/package/keys.ts';
-import type { PluginIndex } from '../../../../gateway/package/trust.ts';
-import type { Market } from '../../../support/packages.ts';
+import { generateKeys } from '../../../../../gateway/package/keys.ts';
+import type { PluginIndex } from '../../../../../gateway/package/trust.ts';
+import type { Market } from '../../../../support/market/packages.ts';
 import {
   makeVersion,
   query,
@@ -11,8 +11,8 @@ import {
   storeIndex,
   storePackage,
   waitForInstall,
-} from '../../../support/stored-market.ts';
-import { type MarketStage, openMarketStage } from './node-with-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { type MarketStage, openMarketStage } from './with-market.ts';
 
 describe('node with installs', function () {
   this.timeout(60_000);

@@ -5,12 +5,12 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
-import { query } from '../../../support/stored-market.ts';
-import { until } from '../../../support/until.ts';
+import { query } from '../../../../support/market/stored-market.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { until } from '../../../../support/until.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Nobody listens there. */
 const NO_DATABASE = 'postgres://nobody@127.0.0.1:1/none';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-const MAIN_FILE = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+const MAIN_FILE = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 
 /** Is how a command ended. */
 export interface CommandResult {

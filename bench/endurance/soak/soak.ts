@@ -3,14 +3,14 @@
 import { mkdirSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { buildFull } from '../contenders/sallyport-cases.ts';
-import { findMedian } from '../measure.ts';
-import { countHandles, readCpuMs, readRssBytes } from '../processes.ts';
-import { startHttpUpstream, startMixedUpstream } from '../suites/upstream.ts';
-import { type EnduranceCase, judgeMost, type Stage } from './case.ts';
-import { type SoakTraffic, startSoakTraffic } from './soak-traffic.ts';
-import { publishApis } from './stage.ts';
-import { findSlope, startWatch } from './statistics.ts';
+import { buildFull } from '../../contenders/sallyport-cases.ts';
+import { findMedian } from '../../measure.ts';
+import { countHandles, readCpuMs, readRssBytes } from '../../processes.ts';
+import { startHttpUpstream, startMixedUpstream } from '../../suites/upstream.ts';
+import { type EnduranceCase, judgeMost, type Stage } from '../case.ts';
+import { publishApis } from '../stage.ts';
+import { findSlope, startWatch } from '../statistics.ts';
+import { type SoakTraffic, startSoakTraffic } from './traffic.ts';
 
 const SHARE = 0.7;
 const HARNESS_SHARE = 0.9;

@@ -1,10 +1,10 @@
 // Holds what clients do during a soak: ask, send bodies, leave early, upgrade. Each act says whether it went as it should.
 // Must not choose among them, or count.
 import { connect } from 'node:net';
-import { keyedRequests } from '../contenders/sallyport-cases.ts';
-import { CLIENT_FRAME, defineFrameCounter, repeatFrame, SERVER_FRAME } from '../load/frames.ts';
-import { buildRequestBytes } from '../load/socket-load.ts';
-import { type Line, openLine } from './line.ts';
+import { keyedRequests } from '../../contenders/sallyport-cases.ts';
+import { CLIENT_FRAME, defineFrameCounter, repeatFrame, SERVER_FRAME } from '../../load/frames.ts';
+import { buildRequestBytes } from '../../load/socket-load.ts';
+import { type Line, openLine } from '../line.ts';
 
 const MOST_BODY_BYTES = 65_536;
 const BODY = Buffer.alloc(MOST_BODY_BYTES, 'body of the soak ');

@@ -3,21 +3,21 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Install } from '../../../../gateway/core/model.ts';
-import { writePublicKey } from '../../../../gateway/package/keys.ts';
-import type { PluginIndex } from '../../../../gateway/package/trust.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { type Market, makeMarket, sampleIndex } from '../../../support/packages.ts';
-import { makeApi, makeBinding, publish, write } from '../../../support/publish.ts';
+import type { Install } from '../../../../../gateway/core/model.ts';
+import { writePublicKey } from '../../../../../gateway/package/keys.ts';
+import type { PluginIndex } from '../../../../../gateway/package/trust.ts';
+import { type Market, makeMarket, sampleIndex } from '../../../../support/market/packages.ts';
 import {
   installOf,
   makeVersion,
   type SignedPackage,
   storeIndex,
   storePackage,
-} from '../../../support/stored-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { createDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, makeBinding, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Opens the secrets of installs. */
 export const SECRET_KEY: Uint8Array = new Uint8Array(32).fill(9);

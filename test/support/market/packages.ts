@@ -1,10 +1,10 @@
 // Packages, keys and a small marketplace to test with: everything signed, nothing on disk.
 // Must not reach into gateway/package for anything but its exports.
-import { packArchive } from '../../gateway/package/archive.ts';
-import { addSignature, type Envelope } from '../../gateway/package/dsse.ts';
-import { generateKeys, type KeyPair, toKeyEntry } from '../../gateway/package/keys.ts';
-import { openPackage, type PluginPackage } from '../../gateway/package/package.ts';
-import { buildStatement, signStatement } from '../../gateway/package/statement.ts';
+import { packArchive } from '../../../gateway/package/archive.ts';
+import { addSignature, type Envelope } from '../../../gateway/package/dsse.ts';
+import { generateKeys, type KeyPair, toKeyEntry } from '../../../gateway/package/keys.ts';
+import { openPackage, type PluginPackage } from '../../../gateway/package/package.ts';
+import { buildStatement, signStatement } from '../../../gateway/package/statement.ts';
 import {
   openIndex,
   openRoot,
@@ -14,7 +14,7 @@ import {
   signIndex,
   signRoot,
   type TrustedIndex,
-} from '../../gateway/package/trust.ts';
+} from '../../../gateway/package/trust.ts';
 
 /** Is when the tests take place. */
 export const NOW: string = '2026-11-23T12:00:00Z';

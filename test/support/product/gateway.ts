@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const MAIN_FILE = fileURLToPath(new URL('../../cli/main.js', import.meta.url));
+const MAIN_FILE = fileURLToPath(new URL('../../../cli/main.js', import.meta.url));
 const FREE_PORT = '127.0.0.1:0';
 
 /** Is one line of the product's own log. */

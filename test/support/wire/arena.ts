@@ -2,10 +2,10 @@
 // Must not know what an attack is about.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import type { Api } from '../../gateway/core/model.ts';
-import { openRaw, type TestGateway, type TestGatewayOptions } from './engine.ts';
+import type { Api } from '../../../gateway/core/model.ts';
+import { openRaw, type TestGateway, type TestGatewayOptions } from '../engine.ts';
+import { createStage } from '../proxied-api.ts';
 import { startTcpOrigin, type TcpOrigin } from './origin.ts';
-import { createStage } from './proxied-api.ts';
 import { readStrictly, type StrictRequest } from './strict-reader.ts';
 
 /** Is what came of an attack. */

@@ -4,14 +4,10 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Install, PreviousPin } from '../../../../gateway/core/model.ts';
-import { writePublicKey } from '../../../../gateway/package/keys.ts';
-import type { PluginIndex } from '../../../../gateway/package/trust.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { type Market, makeMarket, sampleIndex } from '../../../support/packages.ts';
-import { makeApi, makeBinding, publish, write } from '../../../support/publish.ts';
+import type { Install, PreviousPin } from '../../../../../gateway/core/model.ts';
+import { writePublicKey } from '../../../../../gateway/package/keys.ts';
+import type { PluginIndex } from '../../../../../gateway/package/trust.ts';
+import { type Market, makeMarket, sampleIndex } from '../../../../support/market/packages.ts';
 import {
   installOf,
   makeVersion,
@@ -20,7 +16,11 @@ import {
   storeIndex,
   storePackage,
   waitForInstall,
-} from '../../../support/stored-market.ts';
+} from '../../../../support/market/stored-market.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, makeBinding, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Nobody listens there. */
 const NO_DATABASE = 'postgres://nobody@127.0.0.1:1/none';

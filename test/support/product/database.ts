@@ -6,9 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../cli/postgres/embedded-postgres.ts';
-import type { Logger } from '../../gateway/core/plugin.ts';
-import { migrateUp } from '../../migrations/migrate.ts';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../../cli/postgres/embedded-postgres.ts';
+import type { Logger } from '../../../gateway/core/plugin.ts';
+import { migrateUp } from '../../../migrations/migrate.ts';
 
 /** Is a database that one suite owns. */
 export interface TestDatabase {

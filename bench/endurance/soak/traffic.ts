@@ -1,9 +1,9 @@
 // Drives the acts of a soak: as fast as they go, to learn what the gateway can do, or at a rate.
 // Must not judge the gateway.
-import { findPercentile } from '../load/tally.ts';
-import { type Line, openLine } from './line.ts';
-import { startPace } from './pace.ts';
-import { ask, converse, createRandom, leave, post, postChunks, type Random } from './soak-acts.ts';
+import { findPercentile } from '../../load/tally.ts';
+import { type Line, openLine } from '../line.ts';
+import { startPace } from '../pace.ts';
+import { ask, converse, createRandom, leave, post, postChunks, type Random } from './acts.ts';
 
 const LINES = 64;
 /** Due acts that wait for a connection. */

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type RunningProduct, startNode } from '../../../support/gateway.ts';
-import { plain, readTable } from '../../../support/markdown.ts';
-import { type Origin, startOrigin } from '../../../support/origin.ts';
-import { makeApi, publish, write } from '../../../support/publish.ts';
+import { plain, readTable } from '../../../../support/pages/markdown.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/product/database.ts';
+import { type RunningProduct, startNode } from '../../../../support/product/gateway.ts';
+import { makeApi, publish, write } from '../../../../support/product/publish.ts';
+import { type Origin, startOrigin } from '../../../../support/wire/origin.ts';
 
 /** Asks until `fits`; each answer is the event that lets it ask again. */
 async function pollUntil<Value>(ask: () => Promise<Value>, fits: (value: Value) => boolean): Promise<Value> {
@@ -116,7 +116,7 @@ describe('node', function () {
   it('shows every metric that the pages list, and no other', async () => {
     const text = await (await fetch(`${node.urls.status}/metrics`)).text();
 
-    const page = readFileSync(new URL('../../../../../docs/operations.md', import.meta.url), 'utf8');
+    const page = readFileSync(new URL('../../../../../../docs/operations.md', import.meta.url), 'utf8');
     const listed = readTable(page, 'Metrics').map(([name]) => plain(name));
     const shown = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name = '']) => name);
     assert.deepEqual(shown.sort(), [...listed].sort());

@@ -1,13 +1,13 @@
 // A gateway in which one version of a plugin runs in the shadow of another, both as hooks in this process.
 // Must not say what comes of it.
-import type { LoadedPlugin } from '../../gateway/core/pipeline.ts';
-import type { Plugin } from '../../gateway/core/plugin.ts';
-import type { ShadowFacts } from '../../gateway/core/shadow/report.ts';
-import { shadowPlugin } from '../../gateway/core/shadow/shadow.ts';
-import { makePlugin, startGateway, type TestGateway } from './engine.ts';
-import { makeApi, makeBinding, makeRoute, putAll } from './entities.ts';
-import { type Origin, startOrigin } from './origin.ts';
-import { until } from './until.ts';
+import type { LoadedPlugin } from '../../../gateway/core/pipeline.ts';
+import type { Plugin } from '../../../gateway/core/plugin.ts';
+import type { ShadowFacts } from '../../../gateway/core/shadow/report.ts';
+import { shadowPlugin } from '../../../gateway/core/shadow/shadow.ts';
+import { makePlugin, startGateway, type TestGateway } from '../engine.ts';
+import { makeApi, makeBinding, makeRoute, putAll } from '../entities.ts';
+import { until } from '../until.ts';
+import { type Origin, startOrigin } from '../wire/origin.ts';
 
 /** Is hooks of a version. */
 export type Hooks = Plugin<unknown, unknown>;
