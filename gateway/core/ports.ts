@@ -180,6 +180,8 @@ export type UpstreamFailure =
   | 'connect-failed'
   | 'connect-timeout'
   | 'reset-before-response'
+  /** The connection had idled, and was closed before any of the request left. */
+  | 'not-sent'
   | 'response-timeout'
   | 'idle-timeout'
   | 'deadline-exceeded'

@@ -52,6 +52,7 @@ const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
   'connect-failed': 'UPSTREAM_CONNECT_FAILED',
   'connect-timeout': 'UPSTREAM_TIMEOUT',
   'reset-before-response': 'UPSTREAM_BROKEN',
+  'not-sent': 'UPSTREAM_BROKEN',
   'response-timeout': 'UPSTREAM_TIMEOUT',
   'idle-timeout': 'UPSTREAM_TIMEOUT',
   'deadline-exceeded': 'UPSTREAM_TIMEOUT',
@@ -66,6 +67,7 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'connect-failed': 'no connection to the upstream could be opened',
   'connect-timeout': 'connecting to the upstream took too long',
   'reset-before-response': 'the upstream closed the connection before it answered',
+  'not-sent': 'the upstream closed the connection before it was asked',
   'response-timeout': 'the upstream did not answer in time',
   'idle-timeout': 'the upstream fell silent',
   'deadline-exceeded': 'the request took too long in all',
@@ -191,11 +193,11 @@ export class Forward implements UpstreamHandler {
     const isClientFault = failure === 'request-aborted';
     const isTargetFault = !isClientFault && !NO_FAULTS.has(failure);
     // A connection that idled and was closed meanwhile says nothing about the target's health.
-    const isStale = failure === 'reset-before-response' && wasReused;
+    const isStale = failure === 'not-sent' || (failure === 'reset-before-response' && wasReused);
     const nowMs = this.#clock.monotonicMs();
     if (this.#target && isTargetFault && !isStale) balancer.reportFailure(this.#target, nowMs);
     this.#release();
-    if (isStale ? this.#mayRetryStale() : this.#mayRetry(failure)) {
+    if (isStale ? this.#mayRetryStale(failure) : this.#mayRetry(failure)) {
       this.#isOver = false;
       this.start(nowMs);
       return;
@@ -220,8 +222,10 @@ export class Forward implements UpstreamHandler {
    * Closing an idle connection at the moment of its reuse is no fault and no sign of load: it takes nothing from the
    * budget, and as the next connection is a new one it happens once.
    */
-  #mayRetryStale(): boolean {
-    if (this.#wasStale || this.#hasHead || this.#request.retries === 0 || !this.#isRepeatable()) return false;
+  #mayRetryStale(failure: UpstreamFailure): boolean {
+    if (this.#wasStale || this.#hasHead || this.#request.retries === 0) return false;
+    // What has not left cannot be done twice, whatever it is.
+    if (failure === 'not-sent' ? !this.#isAtHand() : !this.#isRepeatable()) return false;
     this.#wasStale = true;
     this.#tried.pop();
     return true;
@@ -229,8 +233,13 @@ export class Forward implements UpstreamHandler {
 
   /** The request may have reached the target: only what can safely be done twice is sent again. */
   #isRepeatable(): boolean {
-    const { body, method } = this.#request;
-    return IDEMPOTENT.has(method) && (body === undefined || body instanceof Uint8Array);
+    return IDEMPOTENT.has(this.#request.method) && this.#isAtHand();
+  }
+
+  /** All of the request is here, and can be sent again. */
+  #isAtHand(): boolean {
+    const { body } = this.#request;
+    return body === undefined || body instanceof Uint8Array;
   }
 
   /** Says that what comes is of no use. The hook that heard the last of it may have been cut: then it is halted first. */

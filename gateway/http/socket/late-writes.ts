@@ -21,6 +21,7 @@ export interface HeldMessage {
   tell(): void;
 }
 
+let isScheduled = false;
 let corked: Socket[] = [];
 let heads: HeadWriter[] = [];
 let messages: HeldMessage[] = [];
@@ -44,7 +45,8 @@ export function writeLate(
   if (socket.writableCorked > 0) return write(socket, bytes, written);
   socket.cork();
   const mayGoOn = write(socket, bytes, written);
-  if (corked.push(socket) === 1) setImmediate(flushLateWrites);
+  corked.push(socket);
+  schedule();
   if (corked.length === MAX_WAITING) uncorkAll();
   return mayGoOn;
 }
@@ -55,7 +57,8 @@ function write(socket: Socket, bytes: string | Uint8Array, written?: (error?: Er
 
 /** Has a whole message sent at the end of this turn, before what is corked. */
 export function sendLate(message: HeldMessage): void {
-  if (messages.push(message) === 1) setImmediate(flushLateWrites);
+  messages.push(message);
+  schedule();
   if (messages.length - sent === MAX_WAITING) sendAll();
 }
 
@@ -64,17 +67,30 @@ export function sendLate(message: HeldMessage): void {
  * the read that brought their head, and then nothing makes Node look through its queues after every read.
  */
 export function writeHeadLate(head: HeadWriter): void {
-  if (heads.push(head) === 1) setImmediate(flushLateWrites);
+  heads.push(head);
+  schedule();
+}
+
+function schedule(): void {
+  if (isScheduled) return;
+  isScheduled = true;
+  setImmediate(flushLateWrites);
 }
 
 /** Writes what waits. Call it where the end of a turn may have been lost, as by a cut of what ran. */
 export function flushLateWrites(): void {
+  isScheduled = false;
   sendAll();
   uncorkAll();
   const writers = heads;
   heads = [];
   for (const writer of writers) writer.flushHead();
-  tellAll();
+  try {
+    tellAll();
+  } finally {
+    // It threw: the others are told in a turn of their own.
+    if (messages.length > 0) schedule();
+  }
 }
 
 function sendAll(): void {

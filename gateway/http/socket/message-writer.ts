@@ -38,6 +38,16 @@ export class MessageWriter implements HeldMessage {
     return !this.#isEncrypted && this.socket.writableLength === 0;
   }
 
+  /** Says whether a message waits of which no byte has left. */
+  get isHolding(): boolean {
+    return this.#message !== '';
+  }
+
+  /** Says whether the system has still to take some of a message. */
+  get isBusy(): boolean {
+    return this.#message !== '' || this.#pending > 0;
+  }
+
   /** Writes a message (Latin-1) at the end of this turn. What is written to the socket before that must come after `flush`. */
   write(message: string): void {
     const isWaiting = this.#message !== '';

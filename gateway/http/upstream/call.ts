@@ -174,6 +174,11 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
     else this.#fail('reset-before-response', error);
   }
 
+  /** Hears that the connection is closed, and that none of the request has left on it. */
+  onUnsent(cause: Error): void {
+    this.#fail('not-sent', cause);
+  }
+
   expire(): void {
     const cause = new Error('the time is over');
     if (this.#tunnel) {

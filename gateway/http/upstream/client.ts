@@ -101,6 +101,8 @@ function findPool(shared: Shared, address: TargetAddress): AnyPool {
       return new Connection(address, shared.names.lookup, {
         onIdle: (connection) => made.giveBack(connection),
         onSent: (connection) => made.sent(connection),
+        // Tunnels stay for hours, and as many as clients like: requests must not wait for them.
+        onHanded: (connection) => made.hand(connection),
         onClosed: (connection) => made.drop(connection),
       });
     }, POOL_LIMITS);

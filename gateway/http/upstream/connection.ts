@@ -24,6 +24,8 @@ export interface ConnectionEvents {
   onIdle(connection: Connection): void;
   /** The request that it carries has come whole from its client. */
   onSent(connection: Connection): void;
+  /** It carries a tunnel from here on, and no request any more. */
+  onHanded(connection: Connection): void;
   onClosed(connection: Connection): void;
 }
 
@@ -76,8 +78,6 @@ export class Connection implements Pooled {
   /** Carries a call; it is sent as soon as the connection is open. */
   carry(call: Call): void {
     this.#call = call;
-    // An answer may have come before its request was sent.
-    this.#writer.flush();
     if (this.#isOpen) call.onOpen(this.#writer);
   }
 
@@ -89,12 +89,15 @@ export class Connection implements Pooled {
   /** Hands everything that comes from here on to a tunnel; the call goes on to bound its time. */
   hand(tunnel: SocketTunnel): void {
     this.#tunnel = tunnel;
+    this.#events.onHanded(this);
   }
 
   /** Ends the call's use of the connection after a whole response. */
   release(isReusable: boolean, keepAliveSeconds: number | undefined): void {
     this.#call = undefined;
-    if (!isReusable || this.#isClosed || this.#retiresMs === 0) {
+    // What is still to be written would stand before the next request, or be left out.
+    const isClear = this.socket.writableLength === 0 && !this.#writer.isBusy;
+    if (!isReusable || !isClear || this.#isClosed || this.#retiresMs === 0) {
       this.close();
       return;
     }
@@ -132,6 +135,10 @@ export class Connection implements Pooled {
       this.close();
       return;
     }
+    if (this.#isHolding) {
+      this.#giveBack(new Error('the target closed the idle connection'));
+      return;
+    }
     checkEnd(this.socket, (reset) => {
       if (!reset) this.#call?.onPeerEnd();
       // A target that closes its half says no more: what it owed will not come.
@@ -144,9 +151,22 @@ export class Connection implements Pooled {
       this.#tunnel.take(bytes);
       return;
     }
-    // What nobody asked for would be taken for the answer to the next request: CVE-2026-48931, CVE-2026-6733.
-    if (this.#call) this.#call.onBytes(bytes);
-    else this.close();
+    // What nobody asked for would be taken for the answer to the next request: CVE-2026-48931, CVE-2026-6733. That is so too
+    // where the next request has come, but waits for the end of the turn.
+    if (!this.#call) this.close();
+    else if (this.#isHolding) this.#giveBack(new Error('the target answered before it was asked'));
+    else this.#call.onBytes(bytes);
+  }
+
+  /** No byte of the request has left. */
+  get #isHolding(): boolean {
+    return this.#writer.isHolding || this.socket.writableCorked > 0;
+  }
+
+  #giveBack(cause: Error): void {
+    const call = this.#call;
+    this.close();
+    call?.onUnsent(cause);
   }
 
   #fail(error: Error): void {

@@ -50,6 +50,8 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 
   const framing = findFraming(status, method, facts);
   const isVersion11 = text.charAt(MINOR_AT) === '1';
+  // RFC 9112 section 6.1: such framing is faulty. Who speaks HTTP/1.0 may have passed on what it did not understand.
+  if (!isVersion11 && facts.isChunked) throw new MalformedMessage('a transfer coding in HTTP/1.0');
   const isKeptAlive = isVersion11 && framing !== UNTIL_CLOSE && !isConnectionOption(facts, 'close');
   return { status, rawHeaders, framing, isKeptAlive, keepAliveSeconds: readKeepAlive(facts.keepAlive) };
 }

@@ -41,6 +41,8 @@ export class Pool<Connection extends Pooled> {
   readonly #all = new Set<Connection>();
   /** Carry what is still on its way from a client. */
   readonly #sending = new Set<Connection>();
+  /** Given away for good: they count no more toward the bound. */
+  readonly #handed = new Set<Connection>();
   readonly #waiting: Borrower<Connection>[] = [];
   /** Wait until fewer are sending; whoever has no body to come passes them. */
   readonly #waitingToSend: Borrower<Connection>[] = [];
@@ -93,10 +95,18 @@ export class Pool<Connection extends Pooled> {
 
   /** Forgets a connection that has closed; whoever waits gets a new one in its place. */
   drop(connection: Connection): void {
-    if (!this.#all.delete(connection)) return;
+    if (!this.#all.delete(connection) || this.#handed.delete(connection)) return;
     this.#sending.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
+    const next = this.#nextWaiting();
+    if (next) this.#lendNew(next);
+  }
+
+  /** Hears that a connection carries something else than requests until it closes; whoever waits gets a new one. */
+  hand(connection: Connection): void {
+    this.#sending.delete(connection);
+    this.#handed.add(connection);
     const next = this.#nextWaiting();
     if (next) this.#lendNew(next);
   }
@@ -125,7 +135,7 @@ export class Pool<Connection extends Pooled> {
   }
 
   get #hasRoom(): boolean {
-    return this.#all.size < this.#limits.maxConnections;
+    return this.#all.size - this.#handed.size < this.#limits.maxConnections;
   }
 
   #serveSoon(): void {

@@ -150,6 +150,24 @@ describe('an upgrade', () => {
     await closed;
   });
 
+  it('takes none of the connections that requests may have to its target', async () => {
+    const upgraded = onData;
+    onData = (socket, text) => {
+      if (text.startsWith('GET /plain')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain');
+      else upgraded(socket, text);
+    };
+    for (let count = 0; count < 520; count++) {
+      const raw = await openRaw(gateway.port);
+      raw.write(ASK);
+      await raw.waitFor(/early$/);
+    }
+
+    const plain = await openRaw(gateway.port);
+    plain.write('GET /plain HTTP/1.1\r\nHost: h\r\n\r\n');
+
+    assert.match(await plain.waitFor(/plain$|[}]$/), /^HTTP\/1\.1 200/);
+  });
+
   it('ends after too long a silence', async () => {
     await publish({}, 300);
     const raw = await openRaw(gateway.port);

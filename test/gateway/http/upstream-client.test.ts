@@ -194,6 +194,7 @@ describe('upstream client', () => {
         '/half': 'broken-response',
         '/short': 'broken-response',
         '/nonsense': 'invalid-response',
+        '/coded-1.0': 'invalid-response',
         '/silent': 'response-timeout',
         '/stalls': 'idle-timeout',
       };
@@ -202,6 +203,7 @@ describe('upstream client', () => {
         if (text.includes('/half')) socket.end('HTTP/1.1 200 OK\r\nCon');
         if (text.includes('/short')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx');
         if (text.includes('/nonsense')) socket.write('nonsense\r\n\r\n');
+        if (text.includes('/coded-1.0')) socket.write('HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n');
         if (text.includes('/stalls')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx');
       });
 

@@ -179,4 +179,18 @@ describe('MessageWriter', () => {
     second.socket.end();
     assert.equal(await read(second.far), 'twothree');
   });
+
+  it('tells the others in another turn when the first throws', async () => {
+    const first = await open(() => {
+      throw new Error('thrown');
+    });
+    const second = await open();
+
+    first.writer.write('one');
+    second.writer.write('two');
+    assert.throws(flushLateWrites, /thrown/);
+    await nextTurn();
+
+    assert.deepEqual([first.told, second.told], [['written'], ['written']]);
+  });
 });

@@ -2,12 +2,13 @@
 // Must not test what a client sends behind an answer: unread-bodies.test.ts does.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { openRaw, type TestGateway } from '../../../support/engine.ts';
+import { makePlugin, openRaw, type RawClient, type TestGateway } from '../../../support/engine.ts';
 import { createStage, type Stage } from '../../../support/proxied-api.ts';
 import { until } from '../../../support/until.ts';
 import { startTcpOrigin } from '../../../support/wire/origin.ts';
 
 const MB = 1024 * 1024;
+const PIECE = 'x'.repeat(MB / 4);
 const REFUSAL = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!';
 
 describe('a target that answers early', () => {
@@ -102,5 +103,58 @@ describe('a target that answers early', () => {
     await raw.waitFor(/0\r\n\r\n$/);
 
     raw.socket.destroy();
+  });
+
+  // Bytes with a reset behind them read like an orderly end, all the more while bytes wait for the other direction.
+  it('until it closes, and then resets the connection under the body, has not answered whole', async () => {
+    let raw: RawClient;
+    onData = (socket, text) => {
+      if (text.length < 100_000 || socket.isPaused()) return;
+      socket.pause();
+      const answer = (): boolean => socket.write('HTTP/1.1 200 OK\r\n\r\nhalf of it', () => socket.resetAndDestroy());
+      // Everything between here and there is full: no more left for many turns.
+      let waiting = 0;
+      let turns = 0;
+      const isFull = (): boolean => {
+        const { writableLength } = raw.socket;
+        turns = writableLength === waiting ? turns + 1 : 0;
+        waiting = writableLength;
+        return turns === 100;
+      };
+      void until(isFull).then(answer);
+    };
+
+    for (let round = 0; round < 20; round++) {
+      raw = await openRaw(gateway.port);
+      raw.write(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${50 * MB}\r\n\r\n`);
+      for (let count = 0; count < 200; count++) raw.write(PIECE);
+      const { text } = await raw.closed();
+
+      assert.doesNotMatch(text, /\r\n0\r\n\r\n$/, `round ${round}`);
+    }
+  }).timeout(30_000);
+
+  it('before it has read a body that a plugin collected gets no other request on that connection', async () => {
+    const origin = await stage.open(
+      startTcpOrigin((socket, text, last) => {
+        if (text !== last) return;
+        socket.pause();
+        socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!');
+      }),
+    );
+    const collect = makePlugin('collect', {
+      onRequest: async ({ request }) => {
+        await request.readBody(16 * MB);
+      },
+    });
+    gateway = await stage.publishWith(origin.url, collect);
+    const [first, second] = [await openRaw(gateway.port), await openRaw(gateway.port)];
+    first.write(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${8 * MB}\r\n\r\n${'x'.repeat(8 * MB)}`);
+    await first.waitFor(/no!$/);
+
+    second.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi');
+
+    await second.waitFor(/no!$/);
+    assert.equal(origin.connections.length, 2);
   });
 });

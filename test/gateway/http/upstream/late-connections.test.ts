@@ -37,6 +37,7 @@ describe('a connection that is not open in time', () => {
       new Connection(address, lookup, {
         onIdle: (connection) => pool.giveBack(connection),
         onSent: (connection) => pool.sent(connection),
+        onHanded: (connection) => pool.hand(connection),
         onClosed: (connection) => pool.drop(connection),
       });
     pool = new Pool(open, { maxConnections: 1, maxWaiting: 1 });
