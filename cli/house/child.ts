@@ -6,6 +6,7 @@ import { createDeferred } from '../../gateway/ops/deferred.ts';
 export type ToChild =
   | { readonly channel: 'begin'; readonly databaseUrl: string }
   | { readonly channel: 'stop' }
+  | { readonly channel: 'end' }
   | { readonly channel: 'reopen' };
 
 /** Goes from a child to the parent. */
@@ -17,6 +18,8 @@ export interface Parent {
   readonly databaseUrl: Promise<string>;
   /** Resolves when the parent says stop, or is gone. */
   readonly stopped: Promise<void>;
+  /** Resolves when the parent says to end at once, with whatever is under way. */
+  readonly ended: Promise<void>;
   onReopen(callback: () => void): void;
   /** Tells the parent that this process serves at these URLs. */
   reportReady(urls: Readonly<Record<string, string>>): void;
@@ -35,9 +38,11 @@ export function findParent(environment: Readonly<Record<string, string | undefin
   const reopenCallbacks: (() => void)[] = [];
   const { promise: databaseUrl, resolve: begin } = createDeferred<string>();
   const { promise: stopped, resolve: stop } = createDeferred<void>();
+  const { promise: ended, resolve: end } = createDeferred<void>();
   process.on('message', (message: ToChild) => {
     if (message.channel === 'begin') begin(message.databaseUrl);
     else if (message.channel === 'stop') stop();
+    else if (message.channel === 'end') end();
     else for (const callback of reopenCallbacks) callback();
   });
   process.once('disconnect', () => stop());
@@ -45,6 +50,7 @@ export function findParent(environment: Readonly<Record<string, string | undefin
   return {
     databaseUrl,
     stopped,
+    ended,
     onReopen: (callback) => void reopenCallbacks.push(callback),
     reportReady: (urls) => {
       const message: ToParent = { channel: 'ready', urls };

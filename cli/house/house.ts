@@ -74,7 +74,7 @@ async function leadHouse(
   start: { readonly output: Output; readonly token: Secret | undefined; readonly startedMs: number },
 ): Promise<number> {
   const { gateway, admin } = house.children;
-  const stop = awaitStop(undefined, () => killHouse(house));
+  const stop = awaitStop(undefined, () => endHouse(house));
   const reopen = (): void => gateway.send({ channel: 'reopen' });
   process.on('SIGHUP', reopen);
   try {
@@ -122,8 +122,7 @@ function failureOf(promise: Promise<unknown>): Promise<never> {
   });
 }
 
-function killHouse({ children, database }: House): void {
-  children.gateway.kill();
-  children.admin.kill();
+function endHouse({ children, database }: House): Promise<unknown> {
   database.kill();
+  return Promise.all([children.gateway.end(), children.admin.end()]);
 }

@@ -12,21 +12,21 @@ export interface StopRequest {
   close(): void;
 }
 
-/** Listens for the end. At a second signal `endNow` runs and the process exits with 1. */
-export function awaitStop(parent: Parent | undefined, endNow: () => void): StopRequest {
+/** Listens for the end. At a second signal, or when the parent demands it, `endNow` runs and the process exits with 1. */
+export function awaitStop(parent: Parent | undefined, endNow: () => unknown): StopRequest {
   let stop: () => void = () => undefined;
   const asked = new Promise<void>((resolve) => {
     stop = resolve;
   });
+  const exit = (): never => process.exit(EXIT_AT_ONCE);
+  const end = (): void => void Promise.resolve(endNow()).then(exit, exit);
+  void parent?.ended.then(end);
   let count = 0;
   const onSignal = (): void => {
     count++;
     if (count === 1) stop();
     // A terminal's Ctrl-C reaches the whole group: of a led process only the parent may say now.
-    else if (parent === undefined) {
-      endNow();
-      process.exit(EXIT_AT_ONCE);
-    }
+    else if (parent === undefined) end();
   };
   const onInterrupt = (): void => {
     if (parent === undefined) onSignal();

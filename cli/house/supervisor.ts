@@ -26,12 +26,14 @@ export interface SupervisedChild {
   send(message: ToChild): void;
   /** Ends the child tidily; resolves when it is gone. */
   stop(): Promise<void>;
-  /** Ends it now. */
-  kill(): void;
+  /** Ends it at once, and with it the processes that it leads; resolves when it is gone. */
+  end(): Promise<void>;
 }
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
+/** How long a child may take to end the processes that it leads, once it has to end at once. */
+const END_MS = 1_000;
 /** A child that lived this long was healthy: its next crash counts as the first. */
 const HEALTHY_MS = 30_000;
 
@@ -61,7 +63,6 @@ class Supervisor implements SupervisedChild {
   #restart: NodeJS.Timeout | undefined;
   #isStopping = false;
   #wasReady = false;
-  #onGone: (() => void) | undefined;
   #onReady: (urls: Readonly<Record<string, string>>) => void = () => undefined;
   #onFailure: (error: Error) => void = () => undefined;
 
@@ -89,20 +90,24 @@ class Supervisor implements SupervisedChild {
   }
 
   stop(): Promise<void> {
-    this.#isStopping = true;
-    clearTimeout(this.#restart);
-    if (this.#child === undefined) return Promise.resolve();
-    const killer = setTimeout(() => this.kill(), this.#options.stopMs);
-    return new Promise<void>((resolve) => {
-      this.#onGone = resolve;
-      this.send({ channel: 'stop' });
-    }).finally(() => clearTimeout(killer));
+    return this.#finish('stop', this.#options.stopMs);
   }
 
-  kill(): void {
+  end(): Promise<void> {
+    return this.#finish('end', END_MS);
+  }
+
+  /** Asks the child to go, and kills it past `ms`. */
+  #finish(channel: 'stop' | 'end', ms: number): Promise<void> {
     this.#isStopping = true;
     clearTimeout(this.#restart);
-    this.#child?.kill('SIGKILL');
+    const child = this.#child;
+    if (child === undefined) return Promise.resolve();
+    const killer = setTimeout(() => child.kill('SIGKILL'), ms);
+    return new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      this.send({ channel });
+    }).finally(() => clearTimeout(killer));
   }
 
   #start(): void {
@@ -123,7 +128,6 @@ class Supervisor implements SupervisedChild {
   #bury(code: number | null, signal: NodeJS.Signals | null): void {
     const { name, clock, log } = this.#options;
     this.#child = undefined;
-    this.#onGone?.();
     if (this.#isStopping) return;
     if (!this.#wasReady) {
       this.#onFailure(new ChildFailure(`${name} did not start`));

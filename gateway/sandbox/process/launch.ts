@@ -41,6 +41,8 @@ export function launch(memoryMb: number, dataKb: number): Launched {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'sh', String(dataKb), process.execPath, ...listFlags(memoryMb)], {
     env: {},
     cwd: '/',
+    // A session of its own: what a terminal sends to the whole group is the gateway's affair, which drains before it ends us.
+    detached: true,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
   });
   const channel = child.stdio[3] as Socket;
