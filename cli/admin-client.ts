@@ -19,6 +19,14 @@ export interface ProblemAnswer {
   readonly detail?: string;
   readonly code?: string;
   readonly problems?: readonly { readonly pointer: string; readonly message: string }[];
+  /** The nodes that are behind, with what each refused. */
+  readonly nodes?: readonly BehindNode[];
+  readonly revision?: number;
+}
+
+interface BehindNode {
+  readonly name: string;
+  readonly refusal: { readonly revision: number; readonly problems: ProblemAnswer['problems'] } | null;
 }
 
 /** Says that the admin service refused a call; the message names every problem. */
@@ -84,7 +92,16 @@ function describeRefusal(status: number, text: string): string {
   const answer = parseProblem(text);
   const head = [answer.title ?? `the admin service answered ${status}`, answer.detail].filter(Boolean).join(': ');
   if (answer.code === 'SHRINK_REFUSED') return `${head} Here: --allow-shrink.`;
-  return answer.problems?.length ? `${head}\n${describeProblems(answer.problems)}` : head;
+  const lines = [...(answer.problems?.length ? [describeProblems(answer.problems)] : []), ...describeNodes(answer)];
+  return [head, ...lines].join('\n');
+}
+
+/** Writes what each node refused of the revision that was waited for; what it refused before that says nothing of this one. */
+function describeNodes({ nodes = [], revision = 0 }: ProblemAnswer): readonly string[] {
+  return nodes.flatMap(({ name, refusal }) => {
+    if (refusal === null || refusal.revision < revision || !refusal.problems?.length) return [];
+    return [`${name} refused it:`, describeProblems(refusal.problems)];
+  });
 }
 
 function parseProblem(text: string): ProblemAnswer {
