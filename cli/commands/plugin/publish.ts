@@ -2,17 +2,13 @@
 // Must not judge the package: the marketplace does.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Check } from '../../../admin/marketplace/checks/check.ts';
+import type { KeyEntry } from '../../../gateway/package/keys.ts';
 import { type AdminCall, callAdmin } from '../../admin-client.ts';
 import type { Command } from '../../command.ts';
-import { CommandError } from '../../output.ts';
+import { CommandError, type Output } from '../../output.ts';
 import type { Settings } from '../../settings.ts';
 import { ENVELOPE_SUFFIX } from './sign.ts';
-
-interface Check {
-  readonly name: string;
-  readonly result: 'passed' | 'warned' | 'failed';
-  readonly detail: string;
-}
 
 interface VersionAnswer {
   readonly plugin: string;
@@ -37,7 +33,7 @@ export const pluginPublishCommand: Command = {
     'sallyport plugin publish acme-stamp-1.0.0.tgz --dry-run',
   ],
   options: {
-    'dry-run': { type: 'boolean', description: 'shows the checks and publishes nothing' },
+    'dry-run': { type: 'boolean', description: 'shows the checks; registers and publishes nothing' },
     register: {
       type: 'string',
       value: 'FILE.pub',
@@ -48,31 +44,68 @@ export const pluginPublishCommand: Command = {
   maxArguments: 1,
   async run({ arguments: [file = ''], options, values, readSettings, output }) {
     const settings = readSettings();
+    const isDryRun = options['dry-run'] === true;
     const bytes = await readInput(file);
     const envelope: unknown = JSON.parse((await readInput(`${file}${ENVELOPE_SUFFIX}`)).toString('utf8'));
-    if (values['register'] !== undefined) {
-      const namespace = await findNamespace(file, bytes);
-      await register(settings, namespace, (await readInput(values['register'])).toString('utf8'));
-      output.print(`registered the namespace ${namespace}`);
-    }
     const body = { package: bytes.toString('base64'), envelope };
+    const keyFile = values['register'];
+    if (keyFile !== undefined) {
+      const { readKeyToRegister, register } = await import('../../plugin/registration.ts');
+      const key = readKeyToRegister(keyFile, (await readInput(keyFile)).toString('utf8'));
+      const namespace = await findNamespace(file, bytes);
+      const isNew = await register(settings, { namespace, key, isDryRun });
+      if (!isNew) output.print(`the namespace ${namespace} has this key already`);
+      else output.print(`${isDryRun ? 'would register' : 'registered'} the namespace ${namespace}, key ${key.keyid}`);
+      // The marketplace previews nothing for a namespace that nobody has.
+      if (isNew && isDryRun) {
+        showChecks(await checkHere(file, body, key), output);
+        output.print('not checked: whether another namespace looks like it; nothing was registered or published');
+        return 0;
+      }
+    }
     const preview = await call<{ readonly checks?: readonly Check[] }>(
       settings,
       'v1/marketplace/plugins?dryRun=true',
       body,
     );
     // Without checks it is there already: the same bytes again are answered with what is known of them.
-    const checks = preview.checks ?? [];
-    for (const { name, result, detail } of checks) output.print(`${result.padEnd(8)}${name.padEnd(14)}${detail}`);
-    if (checks.some(({ result }) => result === 'failed')) {
-      throw new CommandError('a check failed, and that blocks a review; nothing was published');
-    }
-    if (options['dry-run']) return 0;
+    showChecks(preview.checks ?? [], output);
+    if (isDryRun) return 0;
     const { plugin, version, sha256, state } = await call<VersionAnswer>(settings, 'v1/marketplace/plugins', body);
     output.print(`${plugin} ${version}, sha256 ${sha256}, is ${state}`);
     return 0;
   },
 };
+
+/** Prints the checks. @throws CommandError when one failed */
+function showChecks(checks: readonly Check[], output: Output): void {
+  for (const { name, result, detail } of checks) output.print(`${result.padEnd(8)}${name.padEnd(14)}${detail}`);
+  if (checks.some(({ result }) => result === 'failed')) {
+    throw new CommandError('a check failed, and that blocks a review; nothing was published');
+  }
+}
+
+/** Runs the marketplace's checks here, as far as they need nothing but the package and the key it is to be known by. */
+async function checkHere(
+  file: string,
+  body: { readonly package: string; readonly envelope: unknown },
+  key: KeyEntry,
+): Promise<readonly Check[]> {
+  const [{ openSubmission }, { checkSubmission }, { checkStanding }, { AdminError }] = await Promise.all([
+    import('../../../admin/marketplace/submission.ts'),
+    import('../../../admin/marketplace/checks/submission.ts'),
+    import('../../../admin/marketplace/checks/standing.ts'),
+    import('../../../admin/errors.ts'),
+  ]);
+  try {
+    const submission = openSubmission(Buffer.from(body.package, 'base64'), body.envelope);
+    const standing = checkStanding(submission, { keys: [key], namespaces: [], before: undefined });
+    return [...(await checkSubmission(submission)), ...standing.filter(({ name }) => name !== 'namespace')];
+  } catch (error) {
+    if (error instanceof AdminError) throw new CommandError(`${file}: ${error.message}`);
+    throw error;
+  }
+}
 
 async function findNamespace(file: string, bytes: Buffer): Promise<string> {
   const [{ openPackage }, { PackageError }] = await Promise.all([
@@ -85,10 +118,6 @@ async function findNamespace(file: string, bytes: Buffer): Promise<string> {
     if (error instanceof PackageError) throw new CommandError(`${file}: ${error.message} (${error.code})`);
     throw error;
   }
-}
-
-async function register(settings: Settings, namespace: string, publicKey: string): Promise<void> {
-  await call(settings, 'v1/marketplace/publishers', { namespace, keys: [publicKey] });
 }
 
 async function call<Answer>(settings: Settings, path: string, body: unknown): Promise<Answer> {

@@ -1,6 +1,7 @@
 // `plugin publish` against a real marketplace: the examples go through it, and what would be refused is not used up.
 // Must not install anything.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,56 @@ describe('sallyport plugin publish', function () {
     }
     return file;
   };
+
+  it('registers nothing in a dry run, and shows what can be checked here', async () => {
+    const file = await packAndSign('hostile');
+
+    const { code, printed, complained } = await run(
+      'hostile',
+      `publish ${file} --register ../publisher.key.pub --dry-run`,
+    );
+
+    assert.equal(code, 0, complained);
+    assert.match(printed, /^would register the namespace examples, key [0-9a-f]{64}$/m);
+    assert.match(printed, /^passed {2}secrets {7}/m);
+    assert.match(printed, /^passed {2}signature {5}Signed by the key [0-9a-f]{64} of examples\.$/m);
+    await market.admin.expect(404, 'GET', '/v1/marketplace/publishers/examples');
+  });
+
+  it('says in a dry run that the key to register has not signed the package', async () => {
+    await run('.', 'keygen stranger.key --no-passphrase');
+    const file = await packAndSign('hostile');
+
+    const { code, printed, complained } = await run(
+      'hostile',
+      `publish ${file} --register ../stranger.key.pub --dry-run`,
+    );
+
+    assert.equal(code, 1);
+    assert.match(printed, /^failed {2}signature {5}Not signed by a key of examples\.$/m);
+    assert.match(complained, /^a check failed/);
+  });
+
+  for (const [what, name] of [
+    ['a private key', 'publisher.key'],
+    ['an encrypted private key', 'encrypted.key'],
+    ['what is no key', 'header-stamp/manifest.json'],
+    ['a key of another kind', 'rsa.pub'],
+  ] as const) {
+    it(`sends nothing when --register names ${what}`, async () => {
+      await writeFile(join(home, 'passphrase'), 'correct horse\n');
+      if (name === 'encrypted.key') await run('.', `keygen ${name} --passphrase-file passphrase`);
+      const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+      await writeFile(join(home, 'rsa.pub'), rsa.export({ format: 'pem', type: 'spki' }));
+      const file = await packAndSign('hostile');
+
+      const { code, complained } = await run('hostile', `publish ${file} --register ../${name}`);
+
+      assert.equal(code, 2);
+      assert.match(complained, /^--register \.\.\/\S+: expected [^\n]*Ed25519 public key, PEM; nothing was sent$/m);
+      await market.admin.expect(404, 'GET', '/v1/marketplace/publishers/examples');
+    });
+  }
 
   it('takes every example from its sources to an approved version', async () => {
     for (const [index, name] of NAMES.entries()) {
@@ -86,8 +137,20 @@ describe('sallyport plugin publish', function () {
     const taken = await run('ab-router', 'publish next.tgz --register ../other.key.pub');
 
     assert.match(foreign.complained, /\/envelope\/signatures: expected a signature by a key of examples/);
-    assert.match(taken.complained, /namespace examples is taken/);
+    assert.match(taken.complained, /namespace examples is taken, .* leave --register out$/m);
     assert.deepEqual([foreign.code, taken.code], [1, 1]);
+  });
+
+  it('goes on when the namespace has the very key that is to be registered', async () => {
+    await edit('hostile/manifest.json', (text) => text.replace('"1.0.0"', '"1.1.0"'));
+    await run('hostile', 'pack --out again.tgz');
+    await run('hostile', 'sign again.tgz --key ../publisher.key');
+
+    const { code, printed, complained } = await run('hostile', 'publish again.tgz --register ../publisher.key.pub');
+
+    assert.equal(code, 0, complained);
+    assert.match(printed, /^the namespace examples has this key already$/m);
+    assert.match(printed, /^examples\/hostile 1\.1\.0, .* is pending$/m);
   });
 
   it('asks for the signature first', async () => {
