@@ -1,9 +1,10 @@
 // Owns the data directory: makes it, lets one process at a time use it, keeps the secrets made at the first start.
 // Must not know what others keep in it.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { chmod, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { createFile, replaceFile } from '../gateway/sources/durable-file.ts';
+import { CommandError } from './output.ts';
 import { readProcessIdentity } from './process-identity.ts';
 
 /** Is a data directory that this process holds the lock of. */
@@ -38,27 +39,81 @@ const MAKERS: Readonly<Record<SecretName, () => string>> = {
 
 /**
  * Opens the directory for this process alone; makes it (0700) when there is none. The lock of a killed process is taken over.
- * @throws Error when another process uses it; the message is one line that names the pid.
+ * @throws CommandError in one line when another process uses it, with its pid, or when the system refuses
  */
 export async function openDataDir(path: string): Promise<DataDir> {
-  const folder = resolve(path);
-  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
-  const lock = await takeLock(folder);
+  const folder = await makeDataDir(path);
+  const lock = await naming(folder, () => takeLock(folder));
   return { path: folder, close: () => replaceFile(lock, RELEASED) };
+}
+
+/** Makes the directory (0700) when there is none, and gives its absolute path. @throws CommandError when the system refuses */
+export async function makeDataDir(path: string): Promise<string> {
+  const folder = resolve(path);
+  await naming(folder, () => makeFolder(folder));
+  return folder;
 }
 
 /**
  * Reads a secret of the data directory; makes it, durable and 0600, when there is none. Safe to call from several
  * processes at once: all get the same one.
- * @throws Error when the file is empty.
+ * @throws CommandError when the file is empty, or when the system refuses
  */
 export async function readOrCreateSecret(dataDir: string, name: SecretName): Promise<Secret> {
   const path = join(dataDir, name);
-  const isNew = await createFileUnlessThere(path, MAKERS[name]);
-  const value = (await readFile(path, 'utf8')).trim();
-  if (value === '') throw new Error(`${path} is empty: restore it, or delete it to have a new one made`);
-  if (!isNew) await chmod(path, PRIVATE_FILE).catch(() => undefined);
-  return { value, isNew };
+  return await naming(path, async () => {
+    const isNew = await createFileUnlessThere(path, MAKERS[name]);
+    const value = (await readFile(path, 'utf8')).trim();
+    if (value === '') throw new CommandError(`${path} is empty: restore it, or delete it to have a new one made`);
+    if (!isNew) await chmod(path, PRIVATE_FILE).catch(() => undefined);
+    return { value, isNew };
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
+  ENOTDIR: 'a file is in the way',
+  EEXIST: 'a file is in the way',
+  ENOENT: 'nothing can be made there',
+};
+
+/** Says in a few words why the system refused a file or folder. */
+export function describeRefusedFile(error: unknown): string {
+  if (!(error instanceof Error && 'code' in error)) return String(error);
+  const code = String(error.code);
+  return REASONS[code] === undefined ? error.message : `${REASONS[code]} (${code})`;
+}
+
+/** Does what needs `path`; what the system refuses names the setting that leads there. */
+async function naming<Value>(path: string, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    const remedy = 'set it to a folder that this user may write to';
+    throw new CommandError(`SALLYPORT_DATA_DIR: cannot use ${path}: ${describeRefusedFile(error)}; ${remedy}`);
+  }
+}
+
+/** Node's own recursive mkdir never ends where a folder is there and yet says ENOENT to what is made in it, as /proc does. */
+async function makeFolder(folder: string): Promise<void> {
+  if (await isFolder(folder)) return;
+  const parent = dirname(folder);
+  if (parent !== folder) await makeFolder(parent);
+  await mkdir(folder, { mode: PRIVATE_FOLDER }).catch(async (error: Error) => {
+    // Another process may have made it meanwhile.
+    if (!(await isFolder(folder))) throw error;
+  });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 async function createFileUnlessThere(path: string, make: () => string): Promise<boolean> {
@@ -104,7 +159,7 @@ async function checkHolder(folder: string, number: number): Promise<void> {
   const [pid, identity] = content.trim().split(' ');
   if (pid === RELEASED || identity === undefined) return;
   if ((await readProcessIdentity(Number(pid))) === identity) {
-    throw new Error(
+    throw new CommandError(
       `the data directory ${folder} is in use by process ${pid}; stop it, or set SALLYPORT_DATA_DIR to another`,
     );
   }

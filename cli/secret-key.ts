@@ -3,19 +3,39 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readOrCreateSecret } from './data-dir.ts';
+import { CommandError } from './output.ts';
+import { parseKey } from './setting-parsers.ts';
 import type { Settings } from './settings.ts';
 
-/** Gives the 32 bytes of the key; makes it in the data directory when there is none. */
-export async function readSecretKey(settings: Pick<Settings, 'secretKey' | 'dataDir'>): Promise<Uint8Array> {
-  return decode(settings.secretKey ?? (await readOrCreateSecret(settings.dataDir, 'secret-key')).value);
+type Sources = Pick<Settings, 'secretKey' | 'dataDir'>;
+
+/** Gives the 32 bytes of the key; makes it in the data directory when there is none. @throws CommandError when a file holds no key */
+export async function readSecretKey(settings: Sources): Promise<Uint8Array> {
+  if (settings.secretKey !== undefined) return decode(settings.secretKey);
+  return readKeyOfFile(secretKeyFile(settings), (await readOrCreateSecret(settings.dataDir, 'secret-key')).value);
 }
 
-/** Gives the key that is set or lies in the data directory; undefined when there is neither. Makes none. */
-export async function findSecretKey(
-  settings: Pick<Settings, 'secretKey' | 'dataDir'>,
-): Promise<Uint8Array | undefined> {
-  const text = settings.secretKey ?? (await readFile(join(settings.dataDir, 'secret-key'), 'utf8').catch(() => ''));
-  return text.trim() === '' ? undefined : decode(text.trim());
+/** Gives the key that is set or lies in the data directory; undefined when neither can be read. Makes none. @throws CommandError */
+export async function findSecretKey(settings: Sources): Promise<Uint8Array | undefined> {
+  if (settings.secretKey !== undefined) return decode(settings.secretKey);
+  const path = secretKeyFile(settings);
+  const text = (await readFile(path, 'utf8').catch(() => '')).trim();
+  return text === '' ? undefined : readKeyOfFile(path, text);
+}
+
+/** Gives the path of the file that holds the key when no setting does. */
+export function secretKeyFile({ dataDir }: Pick<Settings, 'dataDir'>): string {
+  return join(dataDir, 'secret-key');
+}
+
+function readKeyOfFile(path: string, text: string): Uint8Array {
+  try {
+    return decode(parseKey(text));
+  } catch (error) {
+    const expected = error instanceof Error ? error.message : String(error);
+    // Not its text: a damaged key is still most of one.
+    throw new CommandError(`${path} is damaged: ${expected}; restore it, or set SALLYPORT_SECRET_KEY`);
+  }
 }
 
 function decode(text: string): Uint8Array {

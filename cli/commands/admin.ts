@@ -1,6 +1,5 @@
 // `sallyport admin`: the admin service alone.
 // Must not start a database or a gateway.
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, AdminOptions } from '../../admin/main.ts';
@@ -89,12 +88,12 @@ async function readOptions(
   databaseUrl: string,
   log: Log,
 ): Promise<{ readonly options: AdminOptions; readonly newToken: string | undefined }> {
-  const [{ readOrCreateSecret }, { readSecretKey }, { BUILT_IN_PLUGINS }] = await Promise.all([
+  const [{ makeDataDir, readOrCreateSecret }, { readSecretKey }, { BUILT_IN_PLUGINS }] = await Promise.all([
     import('../data-dir.ts'),
     import('../secret-key.ts'),
     import('../../gateway/loader.ts'),
   ]);
-  await mkdir(settings.dataDir, { recursive: true, mode: 0o700 });
+  await makeDataDir(settings.dataDir);
   const token =
     settings.adminToken === undefined ? await readOrCreateSecret(settings.dataDir, 'admin-token') : undefined;
   const options: AdminOptions = {

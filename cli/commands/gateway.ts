@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { KeeperFailure } from '../../gateway/modes/central/keeper/failure.ts';
 import type { NodeSettings } from '../../gateway/modes/central/settings.ts';
 import type { Command, CommandInput } from '../command.ts';
-import { openDataDir } from '../data-dir.ts';
+import { makeDataDir, openDataDir } from '../data-dir.ts';
 import { describeListenFailure } from '../house/ports.ts';
 import { awaitStop } from '../house/signals.ts';
 import { CommandError } from '../output.ts';
@@ -41,13 +41,13 @@ async function runGateway({ readSettings, parent, output }: CommandInput): Promi
   if (databaseUrl === undefined) throw missingDatabase('gateway');
   const { startKeeper } = await import('../../gateway/modes/central/keeper/keeper.ts');
 
-  const nodeDir = await openDataDir(join(settings.dataDir, NODE_DIR)).catch((error: Error) => {
-    throw new CommandError(error.message);
-  });
+  const dataDir = await makeDataDir(settings.dataDir);
+  const secretKey = await readSecretKey({ secretKey: settings.secretKey, dataDir });
+  const nodeDir = await openDataDir(join(dataDir, NODE_DIR));
   const keeper = startKeeper({
     settings: toNodeSettings(settings, nodeDir.path),
     databaseUrl: Promise.resolve(databaseUrl),
-    secretKey: await readSecretKey(settings),
+    secretKey,
     redisUrl: settings.redisUrl,
   });
   const stop = awaitStop(parent, () => keeper.kill());

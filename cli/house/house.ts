@@ -8,7 +8,8 @@ import { createLog, type Log } from '../../gateway/ops/log.ts';
 import { toUrl } from '../../gateway/ops/urls.ts';
 import { replaceFile } from '../../gateway/sources/durable-file.ts';
 import { type DataDir, openDataDir, readOrCreateSecret, type Secret } from '../data-dir.ts';
-import { CommandError, type Output } from '../output.ts';
+import type { Output } from '../output.ts';
+import { readSecretKey } from '../secret-key.ts';
 import type { Settings } from '../settings.ts';
 import { readVersion } from '../version.ts';
 import { type HouseDatabase, openDatabase } from './database.ts';
@@ -37,9 +38,7 @@ interface House {
 export async function runHouse(settings: Settings, environment: Environment, output: Output): Promise<number> {
   const startedMs = performance.now();
   await checkPorts(settings);
-  const dataDir = await openDataDir(settings.dataDir).catch((error: Error) => {
-    throw new CommandError(error.message);
-  });
+  const dataDir = await openDataDir(settings.dataDir);
   const log = createLog({ level: settings.logLevel, fields: { process: 'start' } });
   try {
     const token = await readSecrets(settings, dataDir.path);
@@ -53,7 +52,7 @@ export async function runHouse(settings: Settings, environment: Environment, out
 
 /** Makes the secrets before any child looks for them. Gives the token of the admin when this start made it. */
 async function readSecrets(settings: Settings, folder: string): Promise<Secret | undefined> {
-  if (settings.secretKey === undefined) await readOrCreateSecret(folder, 'secret-key');
+  await readSecretKey({ secretKey: settings.secretKey, dataDir: folder });
   return settings.adminToken === undefined ? readOrCreateSecret(folder, 'admin-token') : undefined;
 }
 
