@@ -2,6 +2,7 @@
 // Must not know a resource beyond the path it is given.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeRefusedFile } from './data-dir.ts';
 import { CommandError } from './output.ts';
 import type { Settings } from './settings.ts';
 
@@ -80,9 +81,11 @@ async function readToken(settings: Settings): Promise<string> {
   const path = join(settings.dataDir, 'admin-token');
   try {
     return (await readFile(path, 'utf8')).trim();
-  } catch {
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const why = isMissing ? `there is no token at ${path}` : `${path} cannot be read: ${describeRefusedFile(error)}`;
     throw new CommandError(
-      `SALLYPORT_ADMIN_TOKEN: not set, and there is no token at ${path}. Example: SALLYPORT_ADMIN_TOKEN=sallyport_...`,
+      `SALLYPORT_ADMIN_TOKEN: not set, and ${why}. Example: SALLYPORT_ADMIN_TOKEN=sallyport_...`,
       2,
     );
   }

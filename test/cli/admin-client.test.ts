@@ -1,8 +1,11 @@
 // What the commands say when the admin service refuses, or its token cannot be read.
 // Must not need a database: an origin answers as the admin service would.
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { callAdmin } from '../../cli/admin-client.ts';
 import { readSettings } from '../../cli/settings.ts';
 
@@ -55,5 +58,23 @@ describe('a call of the admin service', () => {
         '  /: too much',
       ].join('\n'),
     });
+  });
+
+  it('says why the token cannot be read, when there is one', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-token-'));
+    const settings = readSettings({ SALLYPORT_DATA_DIR: folder });
+    try {
+      await assert.rejects(callAdmin(settings, { method: 'GET', path: 'v1/config' }), /there is no token at /);
+      await mkdir(join(folder, 'admin-token'));
+
+      const called = callAdmin(settings, { method: 'GET', path: 'v1/config' });
+
+      await assert.rejects(called, {
+        exitCode: 2,
+        message: /^SALLYPORT_ADMIN_TOKEN: not set, and \S+admin-token cannot be read: EISDIR/,
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
