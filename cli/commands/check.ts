@@ -6,6 +6,14 @@ import { type ConfigFile, readConfigFile } from '../config-file.ts';
 import { CommandError } from '../output.ts';
 import type { Settings } from '../settings.ts';
 
+interface Problem {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/** Matches what the admin says of what the key does not open. */
+const SEALED_OTHERWISE = /sealed with this installation's key$/;
+
 /** Checks a file as PUT /v1/config would into an empty Sallyport. */
 export const checkCommand: Command = {
   name: 'check',
@@ -35,9 +43,19 @@ async function checkFile(path: string, file: ConfigFile, settings: Settings): Pr
   } catch (error) {
     if (error instanceof Error && error.name === 'PluginError') throw new CommandError(error.message);
     if (!(error instanceof AdminError)) throw error;
-    const problems = error.options.problems ?? [];
+    const problems = await explainSealed(error.options.problems ?? [], settings);
     throw new CommandError(`${path}: ${problems.length === 0 ? error.message : `\n${describeProblems(problems)}`}`);
   }
+}
+
+/** What nothing was found to open with is no fault of the file: says so of secrets that the admin calls sealed otherwise. */
+async function explainSealed(problems: readonly Problem[], settings: Settings): Promise<readonly Problem[]> {
+  const { findSecretKey, secretKeyFile } = await import('../secret-key.ts');
+  if ((await findSecretKey(settings)) !== undefined) return problems;
+  const message =
+    `it is sealed, and no key to open it was found, neither in SALLYPORT_SECRET_KEY nor in ${secretKeyFile(settings)}; ` +
+    'set SALLYPORT_SECRET_KEY, or SALLYPORT_DATA_DIR to the data directory of the Sallyport that exported it';
+  return problems.map((one) => (SEALED_OTHERWISE.test(one.message) ? { ...one, message } : one));
 }
 
 async function readAndCheck(file: ConfigFile, settings: Settings): Promise<string> {

@@ -16,10 +16,10 @@ describe('sallyport check, of a file with installs', function () {
 
   after(() => rm(folder, { recursive: true }));
 
-  async function check(file: unknown): Promise<CommandResult> {
+  async function check(file: unknown, environment: Readonly<Record<string, string>> = {}): Promise<CommandResult> {
     const path = join(folder, 'sallyport.json');
     await writeFile(path, JSON.stringify(file));
-    return await runCommand(['check', path], folder, { SALLYPORT_DATA_DIR: join(folder, 'data') });
+    return await runCommand(['check', path], folder, { SALLYPORT_DATA_DIR: join(folder, 'data'), ...environment });
   }
 
   const install = {
@@ -40,6 +40,21 @@ describe('sallyport check, of a file with installs', function () {
       printed,
       /1 apis, .*1 bindings, 1 installs, whose permissions and configurations the admin service alone/,
     );
+  });
+
+  it('says of sealed secrets that there is no key to open them, rather than that they are wrong', async () => {
+    const secret = { type: 'jwt', key: 'iss', algorithm: 'HS256', sealedSecret: 'v1.AAAA.BBBB.CCCC' };
+    const file = { consumers: [{ username: 'ann', credentials: [secret] }] };
+
+    const without = await check(file);
+    const { complained } = await check(file, { SALLYPORT_SECRET_KEY: 'f'.repeat(64) });
+
+    assert.equal(without.code, 1);
+    assert.match(
+      without.complained,
+      /sealedSecret: it is sealed, and no key .* in \S+\/data\/secret-key; set SALLYPORT_/,
+    );
+    assert.match(complained, /sealedSecret: expected a secret sealed with this installation's key/);
   });
 
   for (const [what, file, expected] of [
