@@ -85,30 +85,40 @@ function checkEngine(range: string): void {
   }
 }
 
-async function importHandler(folder: PluginFolder): Promise<Plugin<unknown, unknown>> {
-  const module: { readonly plugin?: Plugin<unknown, unknown> } = await import(
-    pathToFileURL(join(folder.path, 'handler.js')).href
-  );
-  return checkHandler(folder.plugin.manifest, module.plugin);
+async function importHandler({ path, plugin }: PluginFolder): Promise<Plugin<unknown, unknown>> {
+  try {
+    const module: { readonly plugin?: unknown } = await import(pathToFileURL(join(path, 'handler.js')).href);
+    return checkHandler(plugin.manifest, module.plugin);
+  } catch (error) {
+    throw new PluginError(`plugin folder ${path}: ${describeLoadFault(path, error)}`, { cause: error });
+  }
 }
 
-/** Gives the plugin that a module exports. @throws PluginError when it exports none, or other hooks than its manifest declares. */
-function checkHandler(manifest: Manifest, plugin: unknown): Plugin<unknown, unknown> {
-  const { name, hooks } = manifest;
-  if (typeof plugin !== 'object' || plugin === null) {
-    throw new PluginError(`plugin ${name}: expected its module to export plugin`);
-  }
+/** Gives the plugin that a module exports. @throws Error when it exports none, or other hooks than its manifest declares. */
+function checkHandler({ hooks }: Manifest, plugin: unknown): Plugin<unknown, unknown> {
+  if (typeof plugin !== 'object' || plugin === null) throw new Error('expected its module to export plugin');
   const exported: Readonly<Record<string, unknown>> = { ...plugin };
   const declared = new Set<string>(hooks);
   for (const key of Object.keys(exported)) {
-    if (key.startsWith('on') && !declared.has(key))
-      throw new PluginError(`plugin ${name}: ${key} is not in its manifest's hooks`);
+    if (key.startsWith('on') && !declared.has(key)) throw new Error(`${key} is not in its manifest's hooks`);
   }
   for (const hook of hooks) {
-    if (typeof exported[hook] !== 'function')
-      throw new PluginError(`plugin ${name}: expected the hook ${hook} of its manifest`);
+    if (typeof exported[hook] !== 'function') throw new Error(`expected the hook ${hook} of its manifest`);
   }
   return plugin;
+}
+
+/** Says in one line what went wrong and, where the stack tells, in which file and line of the folder. */
+function describeLoadFault(path: string, error: unknown): string {
+  if (!(error instanceof Error)) return `handler.js: it throws ${String(error)}`;
+  const [reason = ''] = error.message.split('\n');
+  const root = `${pathToFileURL(path).href}/`;
+  const [, after = ''] = (error.stack ?? '').split(root, 2);
+  const [, file, line] = /^([^\s()]+?):(\d+)/.exec(after) ?? [];
+  if (file !== undefined) return `${decodeURI(file)}:${line}: ${reason}`;
+  // Node keeps to itself where a module does not parse.
+  if (error instanceof SyntaxError) return `handler.js, or a file that it imports, does not parse: ${reason}`;
+  return `handler.js: ${reason}`;
 }
 
 /** Makes `sallyport/plugin` and `sallyport/testing` resolve in folders outside of this package. */
