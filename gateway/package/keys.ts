@@ -94,7 +94,19 @@ export function readPrivateKey(pem: string, passphrase?: string): KeyObject {
   const isEncrypted = pem.includes('ENCRYPTED PRIVATE KEY');
   if (isEncrypted && !passphrase) throw invalid('the key needs its passphrase');
   // Without a passphrase OpenSSL would ask for one at the terminal.
-  return checkCurve(read(() => createPrivateKey({ key: pem, format: 'pem', passphrase: passphrase ?? '' })));
+  const open = (): KeyObject => createPrivateKey({ key: pem, format: 'pem', passphrase: passphrase ?? '' });
+  return checkCurve(isEncrypted ? decrypt(open) : read(open));
+}
+
+/** One wrong passphrase in 256 decrypts to well-padded noise, which OpenSSL calls no key. */
+function decrypt(reader: () => KeyObject): KeyObject {
+  try {
+    return reader();
+  } catch (cause) {
+    const isPadding = cause instanceof Error && 'code' in cause && cause.code === 'ERR_OSSL_BAD_DECRYPT';
+    const message = isPadding ? 'the passphrase is wrong' : 'the passphrase is wrong, or the key is damaged';
+    throw new PackageError('KEY_INVALID', message, { cause });
+  }
 }
 
 /** Writes the public half of a key as PEM. */

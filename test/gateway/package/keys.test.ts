@@ -59,8 +59,16 @@ describe('keys', () => {
     assert.match(pem, /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
     assert.ok(createPrivateKey({ key: pem, passphrase: 'correct horse' }).equals(PAIR.privateKey));
     assert.ok(readPrivateKey(pem, 'correct horse').equals(PAIR.privateKey));
-    assert.throws(() => readPrivateKey(pem, 'wrong horse'), { name: 'PackageError', code: 'KEY_INVALID' });
     assert.throws(() => readPrivateKey(pem), { code: 'KEY_INVALID', message: /passphrase/ });
+  });
+
+  it('says that the passphrase is wrong, or else that the key may be damaged', () => {
+    const pem = writePrivateKey(PAIR.privateKey, 'correct horse');
+    const damaged = `${pem.slice(0, 60)}${pem[60] === 'A' ? 'B' : 'A'}${pem.slice(61)}`;
+
+    const expected = { name: 'PackageError', code: 'KEY_INVALID', message: /^the passphrase is wrong/ };
+    assert.throws(() => readPrivateKey(pem, 'wrong horse'), expected);
+    assert.throws(() => readPrivateKey(damaged, 'correct horse'), expected);
   });
 
   it('encrypts by scrypt, which Node alone would not', () => {
