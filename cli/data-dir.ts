@@ -47,6 +47,14 @@ export async function openDataDir(path: string): Promise<DataDir> {
   return { path: folder, close: () => replaceFile(lock, RELEASED) };
 }
 
+/** Looks whether another process uses the directory; makes nothing. @throws CommandError that names its pid */
+export async function checkUnused(path: string): Promise<void> {
+  const folder = resolve(path);
+  // What cannot be read is told when the directory is opened.
+  const highest = Math.max(0, ...(await listLocks(folder).catch(() => [])));
+  if (highest > 0) await checkHolder(folder, highest);
+}
+
 /** Makes the directory (0700) when there is none, and gives its absolute path. @throws CommandError when the system refuses */
 export async function makeDataDir(path: string): Promise<string> {
   const folder = resolve(path);

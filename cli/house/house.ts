@@ -7,7 +7,7 @@ import { createClock } from '../../gateway/ops/clock.ts';
 import { createLog, type Log } from '../../gateway/ops/log.ts';
 import { toUrl } from '../../gateway/ops/urls.ts';
 import { replaceFile } from '../../gateway/sources/durable-file.ts';
-import { type DataDir, openDataDir, readOrCreateSecret, type Secret } from '../data-dir.ts';
+import { checkUnused, type DataDir, openDataDir, readOrCreateSecret, type Secret } from '../data-dir.ts';
 import type { Output } from '../output.ts';
 import { readSecretKey } from '../secret-key.ts';
 import type { Settings } from '../settings.ts';
@@ -37,6 +37,8 @@ interface House {
 /** Starts everything, says so, and leads it until a signal. Gives the exit code. */
 export async function runHouse(settings: Settings, environment: Environment, output: Output): Promise<number> {
   const startedMs = performance.now();
+  // Before the ports: a second start on one directory finds those taken too, and by the first.
+  await checkUnused(settings.dataDir);
   await checkPorts(settings);
   const dataDir = await openDataDir(settings.dataDir);
   const log = createLog({ level: settings.logLevel, fields: { process: 'start' } });

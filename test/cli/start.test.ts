@@ -147,6 +147,18 @@ describe('sallyport start', function () {
     });
   });
 
+  it('names the process that holds the data directory also where its ports are taken too', async () => {
+    const environment = {
+      SALLYPORT_PROXY_LISTEN: new URL(product.urls.proxy).host,
+      SALLYPORT_ADMIN_LISTEN: new URL(product.urls.admin).host,
+    };
+
+    await assert.rejects(startProduct({ dataDir, environment }), (error: StartFailure) => {
+      assert.match(error.complaints.join('\n'), new RegExp(`is in use by process ${product.pid}; [^\n]*$`));
+      return true;
+    });
+  });
+
   it('refuses a port that is taken in one line, before it makes anything', async () => {
     const taker = createServer();
     await new Promise<void>((resolve) => taker.listen(0, '127.0.0.1', resolve));
