@@ -101,9 +101,15 @@ function parseWords(command: Command, words: readonly string[]): ParsedWords {
       positionals,
     };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(`sallyport ${command.name}: ${reason}; see --help`, 2);
+    throw new CommandError(`sallyport ${command.name}: ${describeWrongWord(error)}; see --help`, 2);
   }
+}
+
+/** Node's own text of an unknown option ends in advice for other programs, with a quote that is never closed. */
+function describeWrongWord(error: unknown): string {
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  const unknown = /^Unknown option '(\S+)'/.exec(line)?.[1];
+  return unknown === undefined ? line.replace(/\.$/, '') : `there is no option ${unknown}`;
 }
 
 function complainAbout(error: unknown, output: Output): number {
