@@ -18,8 +18,8 @@ const ROOT_VALID_MS = 5 * 365 * DAY_MS;
 /** A root that ends sooner is made anew at a start, if the root key is at hand. */
 const ROOT_RENEWAL_MS = 365 * DAY_MS;
 
-/** Namespaces whose plugins gateways run in-process; no publisher gets them. */
-const PLATFORM_NAMESPACES: readonly string[] = ['sallyport'];
+/** Lists the namespaces whose plugins gateways run in-process; no publisher gets them. */
+export const PLATFORM_NAMESPACES: readonly string[] = ['sallyport'];
 
 /** Is what a service may believe and sign. */
 export interface Authority {

@@ -20,6 +20,7 @@ export const pluginNewCommand: Command = {
   maxArguments: 2,
   async run({ arguments: [full = '', path], output }) {
     const plugin = readName(full);
+    await refusePlatform(plugin);
     const folder = resolve(path ?? plugin.name);
     await requireEmpty(folder);
     const { listProjectFiles } = await import('../../plugin/template.ts');
@@ -45,6 +46,16 @@ function readName(full: string): PluginName {
   if (namespace !== undefined && name !== undefined) return { namespace, name };
   const expected = 'expected NAMESPACE/NAME, each of lower-case letters, digits and `-`';
   throw new CommandError(`sallyport plugin new: ${expected}, not ${JSON.stringify(full)}. Example: acme/stamp`, 2);
+}
+
+/** Better told now than at the first publication, when code and docs have that name everywhere. */
+async function refusePlatform({ namespace, name }: PluginName): Promise<void> {
+  const { PLATFORM_NAMESPACES } = await import('../../../admin/marketplace/authority.ts');
+  if (!PLATFORM_NAMESPACES.includes(namespace)) return;
+  throw new CommandError(
+    `sallyport plugin new: the namespace ${namespace} is the platform's, and nobody else publishes there. Example: acme/${name}`,
+    2,
+  );
 }
 
 async function requireEmpty(folder: string): Promise<void> {

@@ -51,6 +51,14 @@ describe('sallyport plugin new', function () {
       assert.match(complained, /expected NAMESPACE\/NAME.*Example: acme\/stamp/);
     });
   }
+
+  it('makes nothing in the namespace of the platform, where nobody could publish it', async () => {
+    const { code, complained } = await runCommand(['plugin', 'new', 'sallyport/stamp', 'ours'], home);
+
+    assert.equal(code, 2);
+    assert.match(complained, /the namespace sallyport is the platform's, .* Example: acme\/stamp\n$/);
+    assert.ok(!(await readdir(home)).includes('ours'));
+  });
 });
 
 describe('sallyport plugin test', function () {
