@@ -3,12 +3,9 @@
 import { createHash } from 'node:crypto';
 import type { EntityProblem } from '../gateway/core/check.ts';
 import type { Answer, Call } from './call.ts';
-import type { EntityDiff } from './document/diff.ts';
+import { showChanges } from './document/diff.ts';
 import { AdminError } from './errors.ts';
 import type { DraftChange } from './publish.ts';
-
-/** Most changes that an answer lists one by one. */
-const MAX_LISTED_CHANGES = 1000;
 
 /** Builds the tag of an entity: it changes with every change of the entity. */
 export function buildEtag(entity: { readonly id: string; readonly updatedAt: string }): string {
@@ -106,13 +103,4 @@ export async function answerWrite<Value>(call: Call, options: WriteOptions<Value
   const answer = { ...options.answer(value, revision, changes.length > 0), revision };
   if (wait === 'applied') await nodes.waitFor({ revision, plugin: options.plugin }, waitMs, answer.body);
   return answer;
-}
-
-/** Shows what a write changed: counts always, single changes as far as an answer can hold them. */
-export function showChanges(changes: readonly Pick<EntityDiff, 'action'>[]): Readonly<Record<string, unknown>> {
-  const count = (action: EntityDiff['action']): number => changes.filter((change) => change.action === action).length;
-  return {
-    counts: { create: count('create'), update: count('update'), delete: count('delete') },
-    changes: changes.slice(0, MAX_LISTED_CHANGES),
-  };
 }

@@ -11,10 +11,10 @@ import {
 import { applyUpdate, type DocumentState, EMPTY_DOCUMENT, gatherIds } from '../gateway/core/config.ts';
 import type { Change } from '../gateway/core/model.ts';
 import type { Logger } from '../gateway/core/plugin.ts';
-import { createSlicer, inSlices } from '../gateway/core/slicer.ts';
+import { inSlices } from '../gateway/core/slicer.ts';
 import { MAX_PROBLEMS } from '../gateway/core/validate.ts';
 import { readChangesSince, readDocument } from '../gateway/sources/postgres/document.ts';
-import { buildDiff, type EntityDiff } from './document/diff.ts';
+import { buildDiffs, type EntityDiff, showChanges } from './document/diff.ts';
 import { Draft, type EntityChange } from './document/draft.ts';
 import { findMovedRoutes } from './document/route-ids.ts';
 import { AdminError, invalid } from './errors.ts';
@@ -213,16 +213,6 @@ async function store(
   return { revision: state.revision, changes: diffs, state, good };
 }
 
-async function buildDiffs(changes: readonly EntityChange[]): Promise<readonly EntityDiff[]> {
-  const slicer = createSlicer();
-  const diffs: EntityDiff[] = [];
-  for (const change of changes) {
-    diffs.push(buildDiff(change));
-    await slicer.step();
-  }
-  return diffs;
-}
-
 async function record(
   transaction: Knex.Transaction,
   number: number,
@@ -248,6 +238,6 @@ function buildRefusal(
   const isCollision = found.every((problem) => problem.code === 'NOT_UNIQUE');
   return new AdminError(isCollision ? 'CONFLICT' : 'CONFIG_INVALID', invalid(problems).message, {
     problems,
-    ...(isDryRun ? { facts: { changes: diffs } } : {}),
+    ...(isDryRun ? { facts: showChanges(diffs) } : {}),
   });
 }

@@ -2,8 +2,12 @@
 // Must not know how a diff is stored or sent.
 import { isDeepStrictEqual } from 'node:util';
 import type { EntityKind } from '../../gateway/core/model.ts';
+import { createSlicer } from '../../gateway/core/slicer.ts';
 import { escapePointer } from '../../gateway/core/validate.ts';
 import { type EntityChange, nameOf } from './draft.ts';
+
+/** Most changes that an answer lists one by one. */
+const MAX_LISTED_CHANGES = 1000;
 
 /** Stands where a secret, or what could find one, would be. */
 const HIDDEN = '[hidden]';
@@ -51,6 +55,26 @@ export function buildDiff({ kind, id, before, after }: EntityChange): EntityDiff
   else if (after === null) diff.push({ pointer: '', before: hide('', before) });
   else collect('', before, after, (field) => diff.push(hideSides(field, hide)));
   return { kind, id, ...(name === undefined ? {} : { name }), action, diff };
+}
+
+/** Builds the diffs of a write, in slices: there may be a hundred thousand. */
+export async function buildDiffs(changes: readonly EntityChange[]): Promise<readonly EntityDiff[]> {
+  const slicer = createSlicer();
+  const diffs: EntityDiff[] = [];
+  for (const change of changes) {
+    diffs.push(buildDiff(change));
+    await slicer.step();
+  }
+  return diffs;
+}
+
+/** Shows what a write changed: counts always, single changes as far as an answer can hold them. */
+export function showChanges(changes: readonly Pick<EntityDiff, 'action'>[]): Readonly<Record<string, unknown>> {
+  const count = (action: EntityDiff['action']): number => changes.filter((change) => change.action === action).length;
+  return {
+    counts: { create: count('create'), update: count('update'), delete: count('delete') },
+    changes: changes.slice(0, MAX_LISTED_CHANGES),
+  };
 }
 
 function hideSides(field: FieldDiff, hide: (pointer: string, value: unknown) => unknown): FieldDiff {

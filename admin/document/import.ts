@@ -11,6 +11,7 @@ import { putUpstream, toApi, toConsumer, toEntity } from './apis.ts';
 import { type ScopeFinder, toBinding } from './bindings.ts';
 import { putCertificate, toCertificate } from './certificates.ts';
 import { toCredential } from './credentials.ts';
+import { buildDiffs, showChanges } from './diff.ts';
 import { type Draft, nameOf } from './draft.ts';
 import { type OfferedVersion, putInstall, toInstall } from './installs.ts';
 import { ProblemCollector } from './problems.ts';
@@ -25,6 +26,8 @@ export interface ImportOptions {
   /** Leaves alone what the document does not list. */
   readonly isMerge: boolean;
   readonly allowShrink: boolean;
+  /** Tells the changes beside the refusal of a shrink. */
+  readonly isDryRun?: boolean;
   /** Plugins in folders. */
   readonly plugins: PluginFinder;
   /** Finds a version in the marketplace. */
@@ -60,7 +63,7 @@ export async function applyConfig(
   await run.putBindings(config.sections.bindings);
   run.removeUnlisted(['binding']);
   run.collector.finish();
-  if (!options.isMerge && !options.allowShrink) checkShrink(draft);
+  if (!options.isMerge && !options.allowShrink) await checkShrink(draft, options);
   return ({ kind, id, pointer }) => `${run.pointers.get(`${kind} ${id}`) ?? `/${kind}s/${id}`}${pointer}`;
 }
 
@@ -190,7 +193,7 @@ function createFinder(draft: Draft): ScopeFinder {
 }
 
 /** @throws SHRINK_REFUSED for a replacement that looks like an accident: empty, or most of a kind gone */
-function checkShrink(draft: Draft): void {
+async function checkShrink(draft: Draft, { isDryRun }: ImportOptions): Promise<void> {
   const counts = KINDS.map((kind) => {
     const before = mapOf(draft.base, kind);
     const after = draft.all(kind);
@@ -210,5 +213,6 @@ function checkShrink(draft: Draft): void {
   throw new AdminError(
     'SHRINK_REFUSED',
     `It would remove ${losses.join(', ')}. Say ?allowShrink=true if that is meant.`,
+    isDryRun ? { facts: showChanges(await buildDiffs(draft.changes())) } : {},
   );
 }

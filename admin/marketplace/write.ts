@@ -1,7 +1,7 @@
 // One write of the marketplace: alone, in one transaction, with its audit; a dry run is taken back.
 // Must not know what is written.
-import { showChanges } from '../answers.ts';
 import type { Answer, Call } from '../call.ts';
+import { showChanges } from '../document/diff.ts';
 import { writeAudit } from '../store/audit.ts';
 import type { Knex } from '../store/database.ts';
 import { lockMarketplace } from '../store/marketplace/lock.ts';

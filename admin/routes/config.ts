@@ -1,8 +1,8 @@
 // The whole configuration: export and apply.
 // Must not know a kind of entity: that is document/.
-import { answerWrite, checkPreconditions, showChanges } from '../answers.ts';
+import { answerWrite, checkPreconditions } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
-import { buildDiff } from '../document/diff.ts';
+import { buildDiff, showChanges } from '../document/diff.ts';
 import { exportDocument } from '../document/export.ts';
 import { applyConfig } from '../document/import.ts';
 import { readConfigDocument } from '../document/read-config.ts';
@@ -58,6 +58,7 @@ async function apply(call: Call): Promise<Answer> {
       locate = await applyConfig(draft, config, {
         isMerge: query.mode === 'merge',
         allowShrink: query.allowShrink === true,
+        isDryRun: query.dryRun === true,
         plugins: services.plugins,
         findVersion: (plugin, version) => findVersion(transaction, plugin, version),
         secretKey: services.secretKey,

@@ -2,9 +2,9 @@
 // Must not write tables: a rollback goes through publish like every write.
 import { isDeepStrictEqual } from 'node:util';
 import type { EntityKind, EntityOf } from '../../gateway/core/model.ts';
-import { answerWrite, buildCursor, readCursor, showChanges } from '../answers.ts';
+import { answerWrite, buildCursor, readCursor } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
-import { buildDiff } from '../document/diff.ts';
+import { buildDiff, showChanges } from '../document/diff.ts';
 import type { Draft, EntityChange } from '../document/draft.ts';
 import { AdminError } from '../errors.ts';
 import type { Knex } from '../store/database.ts';

@@ -1,8 +1,9 @@
 // The resource tokens: who may call the admin service. For owners only.
 // Must not keep a token: the answer that makes one is the only place it shows.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { answerPage, showChanges } from '../answers.ts';
+import { answerPage } from '../answers.ts';
 import type { Answer, Call, RouteSpec } from '../call.ts';
+import { showChanges } from '../document/diff.ts';
 import { isId, readEntity } from '../document/read.ts';
 import { AdminError } from '../errors.ts';
 import { writeAudit } from '../store/audit.ts';

@@ -139,12 +139,16 @@ describe('admin configuration', () => {
 
     const empty = await admin.expect(409, 'PUT', '/v1/config', { body: {} });
     const small = await admin.expect(409, 'PUT', '/v1/config', { body: { apis: apis.slice(0, 2) } });
+    const shown = await admin.expect(409, 'PUT', '/v1/config?dryRun=true', { body: {} });
     const dry = await admin.expect(200, 'PUT', '/v1/config?allowShrink=true&dryRun=true', { body: {} });
     await apply({ apis: apis.slice(0, 3) });
     await apply({}, '?allowShrink=true');
 
     assert.deepEqual([empty.body['code'], small.body['code']], ['SHRINK_REFUSED', 'SHRINK_REFUSED']);
     assert.deepEqual(countsOf(dry), { create: 0, update: 0, delete: 5 });
+    assert.equal(shown.body['code'], 'SHRINK_REFUSED');
+    assert.deepEqual(shown.body['changes'], dry.body['changes']);
+    assert.equal(empty.body['changes'], undefined);
   });
 
   it('swaps names in one write', async () => {

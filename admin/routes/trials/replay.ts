@@ -2,8 +2,8 @@
 // Must not run code: a child does.
 import type { DocumentState } from '../../../gateway/core/config.ts';
 import type { Api } from '../../../gateway/core/model.ts';
-import { showChanges } from '../../answers.ts';
 import type { Answer, Call, RouteSpec } from '../../call.ts';
+import { showChanges } from '../../document/diff.ts';
 import { findEntity, readEntity } from '../../document/read.ts';
 import { AdminError } from '../../errors.ts';
 import { replay } from '../../replay/replay.ts';
