@@ -76,9 +76,11 @@ async function diff(call: Call): Promise<Answer> {
   const { changes, number } = await getRevision(call);
   const { against = number - 1 } = call.query;
   if (against === number - 1) return { body: { from: against, to: number, ...showChanges(changes.map(buildDiff)) } };
-  const merged = await call.services.database.run((knex) =>
-    collect(knex, Math.min(against, number), Math.max(against, number)),
-  );
+  const merged = await call.services.database.run(async (knex) => {
+    // Else the first revision that is missing on the way there would be named, and not the one that was asked for.
+    if (against > number && (await findRevision(knex, against)) === undefined) throw notFound(against);
+    return await collect(knex, Math.min(against, number), Math.max(against, number));
+  });
   const forward = against < number ? merged : merged.map(turn);
   return { body: { from: against, to: number, ...showChanges(forward.map(buildDiff)) } };
 }

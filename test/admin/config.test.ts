@@ -208,6 +208,8 @@ describe('admin configuration', () => {
     assert.equal(rolled.headers.get('location'), '/v1/revisions/5');
     assert.deepEqual(after.body, before.body);
     await admin.expect(404, 'POST', '/v1/revisions/99/rollback');
+    const absent = await admin.expect(404, 'GET', '/v1/revisions/4/diff?against=99');
+    assert.equal(absent.body['detail'], 'There is no revision 99.');
     await admin.expect(404, 'GET', '/v1/revisions/none');
   });
 
