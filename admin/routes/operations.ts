@@ -17,7 +17,14 @@ const checkExplain = buildValidator(EXPLAIN_SCHEMA);
 
 /** Lists the routes that only read what runs. */
 export const OPERATION_ROUTES: readonly RouteSpec[] = [
-  { ...read, path: '/v1/nodes', summary: 'List nodes and the revision each runs', gives: 'NodeList', handle: nodes },
+  {
+    ...read,
+    path: '/v1/nodes',
+    summary: 'List nodes and the revision each runs',
+    gives: 'NodeList',
+    query: ['limit', 'cursor', 'search'],
+    handle: nodes,
+  },
   {
     ...read,
     path: '/v1/upstreams/:upstream/health',
@@ -62,7 +69,12 @@ export const OPERATION_ROUTES: readonly RouteSpec[] = [
 ];
 
 async function nodes(call: Call): Promise<Answer> {
-  return { body: { data: await call.services.database.run(listNodes), next: null } };
+  return answerPage(call, await call.services.database.run(listNodes), {
+    // Two nodes may have one name.
+    keyOf: ({ name, id }) => `${name} ${id}`,
+    textOf: ({ name }) => name,
+    show: (node) => node,
+  });
 }
 
 async function upstreamHealth(call: Call): Promise<Answer> {

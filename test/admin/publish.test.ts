@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { runSql } from '../support/product/database.ts';
 import { makeBinding, publish, write } from '../support/product/publish.ts';
-import { startTestAdmin, type TestAdmin } from './support.ts';
+import { type Reply, startTestAdmin, type TestAdmin } from './support.ts';
 
 const UPSTREAM = { upstream: 'http://127.0.0.1:9000' };
 
@@ -205,6 +205,18 @@ describe('admin publishing', () => {
 
     assert.ok(performance.now() - started < 5000);
     assert.match(refused.text, /"message":"no"/);
+  });
+
+  it('pages through nodes', async () => {
+    for (const name of ['node-b', 'node-a', 'node-c']) await report(name, 0);
+
+    const first = await admin.expect(200, 'GET', '/v1/nodes?limit=2');
+    const rest = await admin.expect(200, 'GET', `/v1/nodes?limit=2&cursor=${first.body['next']}`);
+    const found = await admin.expect(200, 'GET', '/v1/nodes?search=E-C');
+
+    const namesIn = (reply: Reply): string[] => (reply.body['data'] as { name: string }[]).map(({ name }) => name);
+    assert.deepEqual([namesIn(first), namesIn(rest), namesIn(found)], [['node-a', 'node-b'], ['node-c'], ['node-c']]);
+    assert.equal(rest.body['next'], null);
   });
 
   it('shows nodes, the health of targets and of plugins', async () => {

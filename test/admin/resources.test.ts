@@ -66,6 +66,18 @@ describe('admin resources', () => {
     assert.equal(put.body['name'], 'twice');
   });
 
+  it('renames by a PUT with another name, which can be repeated with the id alone', async () => {
+    const made = await admin.expect(201, 'PUT', '/v1/consumers/old', { body: {} });
+    const body = { username: 'new' };
+    await admin.expect(200, 'PUT', '/v1/consumers/old', { body });
+
+    const again = await admin.expect(422, 'PUT', '/v1/consumers/old', { body });
+    const byId = await admin.expect(200, 'PUT', `/v1/consumers/${made.body['id']}`, { body });
+
+    assert.equal((again.body['problems'] as { pointer: string }[])[0]?.pointer, '/username');
+    assert.equal(byId.body['id'], made.body['id']);
+  });
+
   it('refuses a taken name with 409, also on a rename', async () => {
     await admin.expect(201, 'POST', '/v1/apis', { body: { ...API, name: 'taken' } });
     await admin.expect(201, 'POST', '/v1/apis', { body: { ...API, name: 'free' } });
