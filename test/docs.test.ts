@@ -241,6 +241,14 @@ describe('every document', () => {
     assert.deepEqual(unknown, []);
   });
 
+  it('gives ADMIN and TOKEN, where its commands use them, the meaning that they have in the README', () => {
+    const defined = 'ADMIN=http://127.0.0.1:8001/v1\nTOKEN="Authorization: Bearer $(cat .sallyport/admin-token)"\n';
+    const used = /\$(?:ADMIN|TOKEN)\b/;
+    const wrong = PAGES.filter((page) => used.test(read(page)) && !read(page).includes(defined));
+
+    assert.deepEqual(wrong, []);
+  });
+
   it('holds no path of the machine it was written on', () => {
     const found = PAGES.filter((page) =>
       /(?:^|[\s`'"(=])\/(?:home|Users|root|work|workspace|private)\//m.test(read(page)),
