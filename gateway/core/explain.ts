@@ -170,7 +170,7 @@ function listConsidered(
   for (const api of document.apis.values()) {
     for (const entry of buildEntries(api)) {
       const isWinner = winner?.route.id === entry.route.id && winner.pattern.key === entry.pattern.key;
-      const [nearness, verdict] = isWinner ? [9, 'matched'] : judge(entry, match);
+      const [nearness, verdict] = isWinner ? [9, 'matched'] : judge(entry, match, winner);
       const { route, pattern } = entry;
       const considered = { api: api.name, route: route.name ?? route.id, path: pattern.key, verdict };
       rated.push({ nearness, considered });
@@ -183,7 +183,7 @@ function listConsidered(
 }
 
 /** Gives how many fields matched before the first that did not, and which one that was. */
-function judge(entry: RouteEntry, match: MatchRequest): readonly [number, string] {
+function judge(entry: RouteEntry, match: MatchRequest, winner: RouteEntry | undefined): readonly [number, string] {
   const { api, route, pattern, methods, tests } = entry;
   if (route.hosts.length > 0 && !route.hosts.some((host) => matchesHost(host, match.host))) {
     return [0, `host: expected ${route.hosts.join(' or ')}`];
@@ -192,5 +192,19 @@ function judge(entry: RouteEntry, match: MatchRequest): readonly [number, string
   if (!api.enabled) return [2, 'the api is disabled'];
   if (!tests.every((test) => test(match))) return [3, 'header or query: a declared value does not match'];
   if (methods && !methods.has(match.method)) return [4, `method: expected ${[...methods].join(', ')}`];
+  if (winner && isAsSpecific(entry, winner)) {
+    return [5, `matches just as well, but ${winner.api.name} comes first by name: let one of them ask for more`];
+  }
   return [5, 'matches too, but a more specific route comes first'];
+}
+
+/** Says that nothing but names decides between two routes that match. */
+function isAsSpecific(a: RouteEntry, b: RouteEntry): boolean {
+  return (
+    a.pattern.kind === b.pattern.kind &&
+    a.pattern.key === b.pattern.key &&
+    a.tests.length === b.tests.length &&
+    (a.methods === undefined) === (b.methods === undefined) &&
+    a.route.hosts.join() === b.route.hosts.join()
+  );
 }

@@ -3,7 +3,8 @@
 import { ERRORS, GatewayError } from '../errors.ts';
 import type { Logger } from '../plugin.ts';
 import type { OutgoingResponse } from '../ports.ts';
-import type { OwnAnswer } from './exchange.ts';
+import { logUpstreamFailure } from '../upstream/failure-log.ts';
+import type { ExchangeState, OwnAnswer } from './exchange.ts';
 import { listErrorTrailers, toGrpcError } from './grpc.ts';
 import { Headers, isField } from './headers.ts';
 
@@ -11,9 +12,12 @@ import { Headers, isField } from './headers.ts';
 const RETRY_AFTER_SECONDS = '1';
 
 /** Turns whatever was thrown into a coded error; anything but a GatewayError is a bug, logged once with its cause. */
-export function toGatewayError(error: unknown, log: Logger, requestId: string): GatewayError {
-  if (error instanceof GatewayError) return error;
-  log.error('unexpected error', { error, exchange: requestId });
+export function toGatewayError(error: unknown, log: Logger, exchange: ExchangeState): GatewayError {
+  if (error instanceof GatewayError) {
+    logUpstreamFailure(log, exchange, error);
+    return error;
+  }
+  log.error('unexpected error', { error, exchange: exchange.id });
   return new GatewayError('INTERNAL', 'the gateway failed to handle this request', { cause: error });
 }
 

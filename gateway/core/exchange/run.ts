@@ -248,7 +248,7 @@ export class Run implements ForwardHandler, Walk {
 
   onError(error: unknown): void {
     if (this.#phase === 'over') return;
-    const known = toGatewayError(error, this.log, this.exchange.id);
+    const known = toGatewayError(error, this.log, this.exchange);
     this.exchange.tally.errorCode ??= known.code;
     this.halt();
     if (this.#phase === 'streaming') {

@@ -64,6 +64,19 @@ describe('explain', () => {
     assert.match(verdicts.get('all') ?? '', /more specific/);
   });
 
+  it('says so when nothing but names decides between two routes', () => {
+    const apis = ['beta', 'alpha'].map((name) =>
+      makeApi({ id: name, name, routes: [makeRoute({ id: `r-${name}`, name, paths: ['/same'] })] }),
+    );
+    const two = atOnce(applyUpdate(EMPTY_DOCUMENT, { revision: 1, isReset: true, changes: putAll({ apis }) }));
+
+    const explained = explainRequest(two, plugins, { method: 'GET', host: 'x', path: '/same' });
+
+    assert.equal(explained.route?.api, 'alpha');
+    const beaten = explained.considered.find(({ api }) => api === 'beta');
+    assert.equal(beaten?.verdict, 'matches just as well, but alpha comes first by name: let one of them ask for more');
+  });
+
   it('takes a consumer into account and says what its binding beat', () => {
     const explained = explainRequest(document, plugins, { method: 'GET', host: 'x', path: '/orders', consumer: 'ann' });
 
