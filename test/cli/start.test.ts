@@ -2,6 +2,7 @@
 // Must not look inside: it is processes, ports, files and printed lines.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -188,6 +189,27 @@ describe('sallyport start', function () {
     assert.deepEqual(ending, { code: 0, signal: null });
     assert.ok(!product.printed.join('\n').includes(token));
     assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
+  });
+
+  it('ends at a second SIGTERM with all that it leads, and with what is under way', async () => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const silent = createServer(() => silent.emit('asked'));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const upstream = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const body = JSON.stringify({ name: 'silent', upstream, routes: [{ paths: ['/silent'] }] });
+    await fetch(`${product.urls.admin}/v1/apis?wait=applied`, { method: 'POST', headers, body });
+    const asked = once(silent, 'asked');
+    const answer = fetch(`${product.urls.proxy}/silent`);
+    await asked;
+
+    product.kill('SIGTERM');
+    await product.waitForLog((line) => line['message'] === 'draining');
+    product.kill('SIGTERM');
+
+    await assert.rejects(answer);
+    assert.equal((await product.ended).code, 1);
+    await new Promise((resolve) => silent.close(resolve));
+    product = await startProduct({ dataDir });
   });
 
   it('has lost nothing after a kill of every process', async () => {
