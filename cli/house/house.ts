@@ -79,15 +79,23 @@ async function leadHouse(
   const reopen = (): void => gateway.send({ channel: 'reopen' });
   process.on('SIGHUP', reopen);
   try {
-    const urls = await Promise.race([startAll(house), stop.stopped]);
-    if (urls === undefined) return 0;
+    const started = await Promise.race([startAll(house), stop.stopped]);
+    if (started === undefined) return 0;
+    const { urls, isReachable } = started;
     await replaceFile(
       join(house.dataDir.path, PORTS_FILE),
       `${JSON.stringify({ pid: process.pid, ...urls }, null, 2)}\n`,
     );
     const readyMs = performance.now() - start.startedMs;
     const { settings, database } = house;
-    const facts = { version: readVersion(), urls, dataDir: settings.dataDir, isEmbedded: database.isEmbedded, readyMs };
+    const facts = {
+      version: readVersion(),
+      urls,
+      dataDir: settings.dataDir,
+      isEmbedded: database.isEmbedded,
+      isReachable,
+      readyMs,
+    };
     start.output.print(writeReadyMessage({ ...facts, newToken: start.token?.isNew ? start.token.value : undefined }));
     await stop.stopped;
     return 0;
@@ -104,16 +112,22 @@ async function leadHouse(
   }
 }
 
-async function startAll({ settings, children, database }: House): Promise<Readonly<Record<string, string>>> {
+interface Started {
+  readonly urls: Readonly<Record<string, string>>;
+  /** The database answered. */
+  readonly isReachable: boolean;
+}
+
+async function startAll({ settings, children, database }: House): Promise<Started> {
   const gatewayReady = children.gateway.ready;
   const adminReady = children.admin.ready;
   const { url, isReachable } = await Promise.race([database.start(), failureOf(gatewayReady), failureOf(adminReady)]);
   children.admin.begin(url);
   children.gateway.begin(url);
   const gateway = await Promise.race([gatewayReady, failureOf(adminReady)]);
-  if (isReachable) return { ...gateway, ...(await adminReady) };
+  if (isReachable) return { urls: { ...gateway, ...(await adminReady) }, isReachable };
   // The admin service waits for the database; the gateway serves without it, and that is what counts.
-  return { ...gateway, admin: toUrl(settings.adminListen.host, settings.adminListen.port) };
+  return { urls: { ...gateway, admin: toUrl(settings.adminListen.host, settings.adminListen.port) }, isReachable };
 }
 
 /** Settles only when the promise is rejected. */

@@ -221,4 +221,17 @@ describe('sallyport start', function () {
 
     assert.equal((await fetch(`${product.urls.proxy}/purchases`)).status, 200);
   });
+
+  it('says so when it starts without its database', async () => {
+    const environment = { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' };
+    const alone = await startProduct({ environment });
+
+    const text = alone.printed.join('\n');
+    const ready = await fetch(`${alone.urls.status}/readyz`);
+    await alone.stop();
+
+    assert.match(text, /is ready .*, without its database: DATABASE_URL does not answer yet/);
+    assert.match(text, /admin .*, as soon as the database answers/);
+    assert.equal(ready.status, 503);
+  });
 });

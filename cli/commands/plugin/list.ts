@@ -35,7 +35,9 @@ export const pluginListCommand: Command = {
     const installs: Page<ShownInstall> = JSON.parse(
       await callAdmin(settings, { method: 'GET', path: 'v1/installs?limit=1000' }),
     );
-    const nodes: Page<ShownNode> = JSON.parse(await callAdmin(settings, { method: 'GET', path: 'v1/nodes?limit=1000' }));
+    const nodes: Page<ShownNode> = JSON.parse(
+      await callAdmin(settings, { method: 'GET', path: 'v1/nodes?limit=1000' }),
+    );
     if (installs.data.length === 0) output.print('Nothing is installed from the marketplace.');
     for (const install of installs.data) {
       output.print(describeInstall(install));
