@@ -289,7 +289,8 @@ class NodeKeeper implements Keeper {
 
   #takeRefusal(refusal: RevisionRefusal): void {
     this.#observer.rejectedSnapshots++;
-    this.#log.error('revision refused; the one in force goes on serving', { ...refusal });
+    const rest = this.#publisher.document ? 'the one in force goes on serving' : 'none is in force';
+    this.#log.error(`revision refused; ${rest}`, { ...refusal });
     this.#report();
   }
 
