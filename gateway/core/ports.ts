@@ -182,6 +182,8 @@ export type UpstreamFailure =
   | 'reset-before-response'
   /** The connection had idled, and was closed before any of the request left. */
   | 'not-sent'
+  /** The target said that it did not look at the request, and has no room for it. */
+  | 'refused'
   | 'response-timeout'
   | 'idle-timeout'
   | 'deadline-exceeded'

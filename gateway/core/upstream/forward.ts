@@ -60,6 +60,7 @@ const CODE_OF_FAILURE: Readonly<Record<UpstreamFailure, ErrorCode>> = {
   'invalid-response': 'UPSTREAM_INVALID_RESPONSE',
   'request-aborted': 'REQUEST_MALFORMED',
   'invalid-request': 'INTERNAL',
+  refused: 'NO_HEALTHY_TARGET',
   overloaded: 'NO_HEALTHY_TARGET',
 };
 
@@ -75,11 +76,17 @@ const DETAIL_OF_FAILURE: Readonly<Record<UpstreamFailure, string>> = {
   'invalid-response': 'the upstream sent something that is not a valid HTTP response',
   'request-aborted': 'the request body broke off',
   'invalid-request': 'the request could not be written',
+  refused: 'the upstream takes no more requests at the moment',
   overloaded: 'no connection to the upstream is free',
 };
 
 // What says nothing about the target: who asks for an answer within a millisecond must not be able to have it ejected.
-const NO_FAULTS: ReadonlySet<UpstreamFailure> = new Set(['invalid-request', 'overloaded', 'deadline-exceeded']);
+const NO_FAULTS: ReadonlySet<UpstreamFailure> = new Set([
+  'invalid-request',
+  'overloaded',
+  'refused',
+  'deadline-exceeded',
+]);
 
 // RFC 9110 section 9.2.2.
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -211,7 +218,7 @@ export class Forward implements UpstreamHandler {
   #mayRetry(failure: UpstreamFailure): boolean {
     const { body, retries, balancer } = this.#request;
     if (this.#hasHead || this.#tried.length > retries) return false;
-    if (failure === 'connect-failed' || failure === 'connect-timeout') {
+    if (failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'refused') {
       const isUntouched = body === undefined || body instanceof Uint8Array || body.bytesRead === 0;
       return isUntouched && balancer.takeRetry();
     }

@@ -1,18 +1,17 @@
 // One try over HTTP/2: a request as a stream, and the response to it.
 // Must not take a response that broke off for a whole one, nor try again what the target may have seen.
-import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Stream } from 'node:http2';
 import { GatewayError } from '../../../core/errors.ts';
 import type {
   TargetAddress,
   UpstreamCall,
   UpstreamFailure,
   UpstreamHandler,
-  UpstreamProtocol,
   UpstreamRequest,
 } from '../../../core/ports.ts';
-import { addFields, newFields } from '../../h2/fields.ts';
 import type { Deadlines, Timed } from '../../message/deadlines.ts';
 import { isShortage } from '../shortage.ts';
+import { buildFields, withoutStatus } from './head-fields.ts';
 import { RequestSending, type SendEvents } from './request-sending.ts';
 import { isRefusal, type UpstreamSession } from './session.ts';
 import type { Passenger, SessionPool } from './session-pool.ts';
@@ -37,6 +36,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
   deadlineMs: number;
   slot = -1;
   isOver = false;
+  wasRefused = false;
   readonly wantsFresh: boolean;
   readonly #options: StreamCallOptions;
   #session: UpstreamSession | undefined;
@@ -44,7 +44,10 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
   #sending: RequestSending | undefined;
   #hasHead = false;
   #isPaused = false;
-  #wasRefused = false;
+  /** When a request that no target looked at has waited long enough for one that does. */
+  #refusedUntilMs: number | undefined;
+  /** A connection did not take it at all; two are not to blame for that. */
+  #wasUnsendable = false;
   #isClientsTurn = false;
   #informational = 0;
   #trailers: readonly string[] | undefined;
@@ -72,8 +75,11 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     } catch (error) {
       // Nothing was sent: the connection has just closed, or has no numbers for streams left.
       const cause = error instanceof Error ? error : new Error(String(error));
+      const isHopeless = this.#wasUnsendable;
+      this.#wasUnsendable = true;
+      session.refuse();
       // Not in this turn: the caller may not have the call yet.
-      queueMicrotask(() => this.#goElsewhere(cause));
+      queueMicrotask(() => (isHopeless ? this.#fail('connect-failed', cause) : this.#goElsewhere(cause)));
       return;
     }
     this.#stream = stream;
@@ -121,7 +127,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     const cause = new Error('the time is over');
     if (performance.now() >= (request.deadlineMs ?? Number.POSITIVE_INFINITY)) this.#fail('deadline-exceeded', cause);
     else if (!this.#stream && this.#options.pool.isCrowded) {
-      this.#fail('overloaded', new Error('no stream was free in time'));
+      this.#fail(this.wasRefused ? 'refused' : 'overloaded', new Error('no stream was free in time'));
     } else if (!this.#stream) this.#fail('connect-timeout', cause);
     else if (this.#isClientsTurn) {
       // Both sides are silent, and the client could speak: the target is not to blame.
@@ -196,7 +202,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
 
   #complete(): void {
     if (this.isOver) return;
-    if (this.#session) this.#session.served++;
+    this.#session?.answered();
     this.#finish();
     this.#options.handler.onEnd(this.#trailers);
   }
@@ -212,22 +218,30 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     const session = this.#session;
     const { id } = stream;
     const isUnseen = id === undefined || isRefusal(stream.rstCode) || (session && id > session.lastStreamId);
-    if (isUnseen && this.#informational === 0) this.#goElsewhere(cause);
-    else if (INVALID_CODES.has(stream.rstCode)) this.#fail('invalid-response', cause);
+    if (isUnseen && this.#informational === 0) {
+      session?.refuse();
+      this.#goElsewhere(cause);
+    } else if (INVALID_CODES.has(stream.rstCode)) this.#fail('invalid-response', cause);
     else this.#fail('reset-before-response', cause);
   }
 
-  /** The target did not look at the request (RFC 9113 section 8.7): it goes over another connection, once. */
+  /** The target did not look at the request (RFC 9113 section 8.7): it waits for room again, as long as for a connection. */
   #goElsewhere(cause: Error): void {
     if (this.isOver) return;
-    if (this.#wasRefused || !this.#sending?.rewind()) {
-      this.#fail('connect-failed', cause);
+    const { pool, address } = this.#options;
+    this.#refusedUntilMs ??= this.#within(address.connectMs);
+    const isLate = performance.now() >= this.#refusedUntilMs;
+    // A target that lives and has nothing else to do for us does not wait for our streams to end.
+    const isRefusedAlone = this.wasRefused && this.#session?.isTaking && pool.active === 1;
+    this.wasRefused = true;
+    if (isLate || isRefusedAlone || !this.#sending?.rewind()) {
+      // A target that goes away is not there; one that lives and refuses has too much to do, and is not to blame.
+      this.#fail(this.#session?.isTaking ? 'refused' : 'connect-failed', cause);
       return;
     }
-    this.#wasRefused = true;
     this.#leave();
-    this.deadlineMs = this.#within(this.#options.address.connectMs);
-    if (!this.#options.pool.board(this)) this.refuse();
+    this.deadlineMs = this.#refusedUntilMs;
+    if (!pool.board(this)) this.refuse();
   }
 
   /** Gives the deadline that is so far away, or that of the whole try when it comes first. */
@@ -265,20 +279,3 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
 }
 
 function ignore(): void {}
-
-function withoutStatus(raw: readonly string[] = []): readonly string[] {
-  return raw[0] === ':status' ? raw.slice(2) : raw;
-}
-
-function buildFields({ method, target, headers }: UpstreamRequest, protocol: UpstreamProtocol): OutgoingHttpHeaders {
-  const fields = newFields();
-  fields[':method'] = method;
-  fields[':path'] = target;
-  fields[':scheme'] = protocol === 'h2' ? 'https' : 'http';
-  addFields(fields, headers);
-  fields[':authority'] = fields['host'];
-  delete fields['host'];
-  // We read them: RFC 9110 section 10.1.4; gRPC servers insist on it.
-  fields['te'] = 'trailers';
-  return fields;
-}

@@ -136,7 +136,6 @@ describe('HTTP/2 upstream client', () => {
       'reset-before-response',
     ],
     ['a reset before a response', (id) => [frame(FRAME.reset, 0, id, packNumber(2))], 'reset-before-response'],
-    ['streams refused again and again', (id) => [frame(FRAME.reset, 0, id, packNumber(7))], 'connect-failed'],
   ];
   for (const [name, answer, expected] of RESPONSES) {
     it(`takes ${name} for ${expected}`, async () => {
