@@ -12,8 +12,11 @@ import { openSecure } from '../secure-socket.ts';
 const FIRST_STREAMS = 1;
 /** Most streams on one connection, whatever the target takes: beyond, another connection does more. */
 const MAX_STREAMS = 256;
-/** Most header lines of a response, as over HTTP/1.1, and its status. */
-const MAX_HEADER_PAIRS = 501;
+/**
+ * More lines than the 64 KiB that nghttp2 takes of a head can hold, each 32 bytes and more: that there are too many is for
+ * us to say, as node:http2 would by a reset that looks like one from the target.
+ */
+const MAX_HEADER_PAIRS = 2_048;
 /** Bytes that the bodies of all streams may be ahead of their readers; of one: 64 KiB, which is the default. */
 const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** How long a connection that refused a stream takes no more than it carries; doubles until the next answer. */

@@ -1,6 +1,6 @@
 // One try over HTTP/2: a request as a stream, and the response to it.
 // Must not take a response that broke off for a whole one, nor try again what the target may have seen.
-import type { ClientHttp2Stream } from 'node:http2';
+import { type ClientHttp2Stream, constants } from 'node:http2';
 import { GatewayError } from '../../../core/errors.ts';
 import type {
   TargetAddress,
@@ -19,8 +19,8 @@ import { ABORTED, hasEndStream, watchEnd } from './stream-ends.ts';
 
 /** Most 1xx responses before the final one. */
 const MAX_INFORMATIONAL = 1_024;
-/** Reset codes by which a response that is none is refused, by nghttp2 on our side: RFC 9113 sections 8.1.1 and 10.5.1. */
-const INVALID_CODES: ReadonlySet<number> = new Set([1, 11]);
+/** Most header lines of a response, as over HTTP/1.1. */
+const MAX_LINES = 500;
 
 /** Is what a call is made of. */
 export interface StreamCallOptions {
@@ -147,7 +147,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
       if (this.#stream === stream) this.#takeHead(fields[':status'] ?? 0, flags, withoutStatus(raw));
     });
     stream.on('trailers', (_fields, _flags, raw?: readonly string[]) => {
-      this.#trailers = raw;
+      this.#takeTrailers(raw);
     });
     stream.on('error', ignore);
     stream.on('close', () => {
@@ -157,7 +157,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
 
   #takeInformational(status: number, raw: readonly string[]): void {
     if (this.isOver || this.#hasHead) return;
-    if (status === 101 || ++this.#informational > MAX_INFORMATIONAL) {
+    if (status === 101 || ++this.#informational > MAX_INFORMATIONAL || hasTooMany(raw)) {
       this.#fail('invalid-response', new Error('a 1xx response that is none, or too many'));
     } else if (status === 100) this.#sending?.proceed();
     else this.#options.handler.onInformational(status, raw);
@@ -166,8 +166,8 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
   #takeHead(status: number, flags: number, raw: readonly string[]): void {
     const stream = this.#stream;
     if (this.isOver || !stream) return;
-    if (status < 200 || status > 599) {
-      this.#fail('invalid-response', new Error('no status of a final response'));
+    if (status < 200 || status > 599 || hasTooMany(raw)) {
+      this.#fail('invalid-response', new Error('no status of a final response, or too many lines'));
       return;
     }
     this.#hasHead = true;
@@ -196,6 +196,11 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     this.#stream?.pause();
   }
 
+  #takeTrailers(raw: readonly string[] = []): void {
+    if (hasTooMany(raw)) this.#fail('broken-response', new Error('too many trailers'));
+    else this.#trailers = raw;
+  }
+
   #end(stream: ClientHttp2Stream): void {
     if (hasEndStream(stream)) this.#complete();
   }
@@ -221,7 +226,8 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     if (isUnseen && this.#informational === 0) {
       session?.refuse();
       this.#goElsewhere(cause);
-    } else if (INVALID_CODES.has(stream.rstCode)) this.#fail('invalid-response', cause);
+      // By nghttp2 on our side, which refuses so what is no response, RFC 9113 section 8.1.1; seldom by a target.
+    } else if (stream.rstCode === constants.NGHTTP2_PROTOCOL_ERROR) this.#fail('invalid-response', cause);
     else this.#fail('reset-before-response', cause);
   }
 
@@ -279,3 +285,7 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
 }
 
 function ignore(): void {}
+
+function hasTooMany(raw: readonly string[]): boolean {
+  return raw.length > MAX_LINES * 2;
+}

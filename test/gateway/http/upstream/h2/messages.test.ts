@@ -135,6 +135,22 @@ describe('HTTP/2 upstream client', () => {
       (id) => [frame(FRAME.reset, 0, id, packNumber(0))],
       'reset-before-response',
     ],
+    [
+      '600 trailers',
+      (id) => [
+        headersFrame(id, OK, FLAG.endHeaders),
+        headersFrame(
+          id,
+          Array.from({ length: 600 }, () => ['a', 'b'] as const),
+        ),
+      ],
+      'broken-response',
+    ],
+    [
+      'a request for calm before a response',
+      (id) => [frame(FRAME.reset, 0, id, packNumber(11))],
+      'reset-before-response',
+    ],
     ['a reset before a response', (id) => [frame(FRAME.reset, 0, id, packNumber(2))], 'reset-before-response'],
   ];
   for (const [name, answer, expected] of RESPONSES) {
