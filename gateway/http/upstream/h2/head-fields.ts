@@ -1,8 +1,16 @@
 // The fields of heads that cross a stream: a request's as node:http2 takes them, a response's as it gives them.
-// Must not decide what a head may say.
+// Must not know what they mean to a request.
 import type { OutgoingHttpHeaders } from 'node:http2';
 import type { UpstreamProtocol, UpstreamRequest } from '../../../core/ports.ts';
 import { addFields, newFields } from '../../h2/fields.ts';
+
+/** Most header lines of a response, as over HTTP/1.1. */
+const MAX_LINES = 500;
+
+/** Says whether a head or trailers have more lines than a response may have. */
+export function hasTooMany(raw: readonly string[]): boolean {
+  return raw.length > MAX_LINES * 2;
+}
 
 /** Gives the lines of a response without its status, which stands first. */
 export function withoutStatus(raw: readonly string[] = []): readonly string[] {

@@ -11,16 +11,14 @@ import type {
 } from '../../../core/ports.ts';
 import type { Deadlines, Timed } from '../../message/deadlines.ts';
 import { isShortage } from '../shortage.ts';
-import { buildFields, withoutStatus } from './head-fields.ts';
+import { buildFields, hasTooMany, withoutStatus } from './head-fields.ts';
 import { RequestSending, type SendEvents } from './request-sending.ts';
 import { isRefusal, type UpstreamSession } from './session.ts';
 import type { Passenger, SessionPool } from './session-pool.ts';
-import { ABORTED, hasEndStream, watchEnd } from './stream-ends.ts';
+import { ABORTED, hasEndStream, isCutShort, watchEnd } from './stream-ends.ts';
 
 /** Most 1xx responses before the final one. */
 const MAX_INFORMATIONAL = 1_024;
-/** Most header lines of a response, as over HTTP/1.1. */
-const MAX_LINES = 500;
 
 /** Is what a call is made of. */
 export interface StreamCallOptions {
@@ -95,7 +93,9 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     if (this.isOver || !this.#isPaused) return;
     this.#isPaused = false;
     this.deadlineMs = this.#within(this.#options.request.idleMs);
-    this.#stream?.resume();
+    const stream = this.#stream;
+    if (stream && isCutShort(stream)) this.#drain(stream);
+    else stream?.resume();
   }
 
   abort(): void {
@@ -149,7 +149,6 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     stream.on('trailers', (_fields, _flags, raw?: readonly string[]) => {
       this.#takeTrailers(raw);
     });
-    stream.on('error', ignore);
     stream.on('close', () => {
       if (this.#stream === stream) this.#closed(stream);
     });
@@ -182,7 +181,9 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     if (this.isOver) return;
     // Not before: bytes that come with the head would be heard before it.
     stream.on('data', (chunk: Buffer) => this.#takeChunk(chunk));
-    stream.on('end', () => this.#end(stream));
+    stream.on('end', () => {
+      if (hasEndStream(stream)) this.#complete();
+    });
   }
 
   #takeChunk(chunk: Buffer): void {
@@ -201,8 +202,16 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     else this.#trailers = raw;
   }
 
-  #end(stream: ClientHttp2Stream): void {
-    if (hasEndStream(stream)) this.#complete();
+  /** Reads what node:http2 would throw away: the response was whole when its stream was reset. */
+  #drain(stream: ClientHttp2Stream): void {
+    while (!this.isOver && !this.#isPaused) {
+      const chunk: Buffer | null = stream.read();
+      if (chunk === null) {
+        this.#complete();
+        return;
+      }
+      this.#takeChunk(chunk);
+    }
   }
 
   #complete(): void {
@@ -215,6 +224,10 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
   /** The stream is gone, and the response was not whole. */
   #closed(stream: ClientHttp2Stream): void {
     if (this.isOver) return;
+    if (this.#hasHead && isCutShort(stream)) {
+      if (!this.#isPaused) this.#drain(stream);
+      return;
+    }
     const cause = new Error(`the stream was closed with code ${stream.rstCode}`);
     if (this.#hasHead) {
       this.#fail('broken-response', cause);
@@ -282,10 +295,4 @@ export class StreamCall implements UpstreamCall, Passenger, Timed, SendEvents {
     this.#stream = undefined;
     session?.leave();
   }
-}
-
-function ignore(): void {}
-
-function hasTooMany(raw: readonly string[]): boolean {
-  return raw.length > MAX_LINES * 2;
 }

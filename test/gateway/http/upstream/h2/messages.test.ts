@@ -6,7 +6,7 @@ import { createServer } from 'node:tls';
 import { makeCertificate } from '../../../../support/wire/certificates.ts';
 import { FLAG, FRAME, frame, headersFrame, packNumber } from '../../../../support/wire/h2-frames.ts';
 import { echo, startFrameOrigin, startH2Origin, startSecureH2Origin } from '../../../../support/wire/h2-origin.ts';
-import { type Caller, createCaller, makeSource, OK, startFrames } from './caller.ts';
+import { type Caller, createCaller, makeSource, OK, REQUEST, startFrames } from './caller.ts';
 
 describe('HTTP/2 upstream client', () => {
   let caller: Caller;
@@ -158,6 +158,40 @@ describe('HTTP/2 upstream client', () => {
       const origin = await startFrames(({ stream }, socket) => socket.write(Buffer.concat(answer(stream))));
 
       assert.equal((await caller.send(caller.addressOf(origin), { method: 'POST' })).end, expected);
+    });
+  }
+
+  for (const code of [0, 8]) {
+    it(`hands a whole response to who reads it slowly, also when a reset with code ${code} follows`, async () => {
+      const parts = ['one', 'two', 'three'];
+      const origin = await startFrames(({ stream }, socket) => {
+        const frames = parts.map((part, at) =>
+          frame(FRAME.data, at === 2 ? FLAG.endStream : 0, stream, Buffer.from(part)),
+        );
+        const head = headersFrame(stream, OK, FLAG.endHeaders);
+        socket.write(Buffer.concat([head, ...frames, frame(FRAME.reset, 0, stream, packNumber(code))]));
+      });
+      const address = caller.addressOf(origin);
+      let body = '';
+      const request = { ...REQUEST, method: 'POST', body: makeSource([]) };
+
+      const end = await new Promise<string>((resolve) => {
+        const call = caller.client.send(address, request, {
+          onInformational: () => undefined,
+          onUpgrade: () => undefined,
+          onHead: () => undefined,
+          onChunk(chunk) {
+            body += Buffer.from(chunk).toString();
+            setImmediate(() => setImmediate(() => call.resume()));
+            return false;
+          },
+          onEnd: () => resolve('done'),
+          onError: (failure) => resolve(failure),
+        });
+      });
+
+      assert.equal(end, 'done');
+      assert.equal(body, parts.join(''));
     });
   }
 
