@@ -6,6 +6,8 @@ import { addFields, newFields } from '../../h2/fields.ts';
 
 /** Most bytes of a body that are held until the head of the response comes: calls fit, uploads do not. */
 const MAX_REPLAY_BYTES = 64 * 1024;
+/** Bytes of a whole body that are handed over at a time: node:http2 says nothing while it sends them. */
+const SLICE_BYTES = 64 * 1024;
 /** How long a target may think about an expectation before the body is sent all the same. RFC 9110 section 10.1.1. */
 const CONTINUE_MS = 1_000;
 
@@ -64,10 +66,8 @@ export class RequestSending implements BodySink {
     this.#stream = stream;
     const body = this.#body;
     if (body === undefined) this.#finish();
-    else if (body instanceof Uint8Array) {
-      stream.end(body);
-      this.#finish();
-    } else {
+    else if (body instanceof Uint8Array) this.#sendWhole(stream, body);
+    else {
       if (this.streamOptions.waitForTrailers) stream.on('wantTrailers', () => this.#sendTrailers(stream));
       if (this.#hasBegun) this.#sendAgain(stream, body);
       else if (!body.expectsContinue) this.#begin(body);
@@ -155,6 +155,21 @@ export class RequestSending implements BodySink {
       this.#events.onProgress(true);
       body.resume();
     }
+  }
+
+  /** Sends what is at hand; a large body goes by slices, so that a target is known to take it. */
+  #sendWhole(stream: ClientHttp2Stream, rest: Uint8Array): void {
+    if (rest.length <= SLICE_BYTES) {
+      stream.end(rest);
+      this.#finish();
+      return;
+    }
+    this.isSent = false;
+    stream.write(rest.subarray(0, SLICE_BYTES), () => {
+      if (this.#stream !== stream || this.#isStopped || !stream.writable) return;
+      this.#events.onProgress(false);
+      this.#sendWhole(stream, rest.subarray(SLICE_BYTES));
+    });
   }
 
   #drained(stream: ClientHttp2Stream): void {

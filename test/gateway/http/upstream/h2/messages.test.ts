@@ -1,6 +1,7 @@
 // Targets that speak HTTP/2: what is sent, and what is taken for a response.
 // Must not go through the gateway: test/gateway/http/h2/proxy.test.ts does.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:tls';
 import { makeCertificate } from '../../../../support/wire/certificates.ts';
@@ -74,6 +75,25 @@ describe('HTTP/2 upstream client', () => {
       ['5', undefined, '0'],
     );
     assert.deepEqual(trailers, ['1']);
+  });
+
+  it('sends a large body whole', async () => {
+    const origin = await startH2Origin(echo);
+    const body = randomBytes(300_001);
+
+    const outcome = await caller.send(caller.addressOf(origin), { method: 'POST', body });
+
+    assert.equal(origin.seen[0]?.fields['content-length'], '300001');
+    assert.ok(outcome.body === body.toString('latin1'));
+  });
+
+  it('counts the time for an answer from when the target took the body', async () => {
+    const origin = await startFrames(() => undefined);
+    const body = Buffer.alloc(200_000);
+
+    const { end } = await caller.send(caller.addressOf(origin), { method: 'POST', responseMs: 50, idleMs: 100, body });
+
+    assert.equal(end, 'idle-timeout');
   });
 
   it('asks for leave to send where the client does', async () => {
