@@ -103,6 +103,22 @@ describe('HTTP/2 through the gateway', () => {
     assert.ok(performance.now() - resetMs < 100);
   });
 
+  it('goes on asking a target that refuses streams', async () => {
+    const refusing = await startH2Origin((stream) => stream.close(7));
+    const targets = [{ host: '127.0.0.1', port: refusing.port, weight: 100 }];
+    const healthChecks = { passive: { failures: 1, ejectMs: 60_000 } };
+    const upstream = makeUpstream({ name: 'one', protocol: 'h2c', targets, healthChecks });
+    await serve(refusing, { upstream: { name: 'one' }, retries: { attempts: 0 } }, [upstream]);
+
+    const answers = [await ask(session), await ask(session)];
+
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [503, 503],
+    );
+    assert.equal(refusing.seen.length, 4);
+  });
+
   it('tries another target when one refuses the stream', async () => {
     const refusing = await startH2Origin((stream) => stream.close(7));
     const taking = await startH2Origin(echo);
