@@ -14,6 +14,7 @@ import { buildError } from '../../core/exchange/answers.ts';
 import { isGrpc } from '../../core/exchange/grpc.ts';
 import type { ConnectionFacts, ConnectionOptions } from '../h1/connection-options.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
+import { countArrivals } from './arrivals.ts';
 import { endLate } from './late-end.ts';
 import { MAX_HEADER_LIST_BYTES, type RequestHead, readRequestHead } from './request-head.ts';
 import { ResetBudget } from './reset-budget.ts';
@@ -60,6 +61,7 @@ export class ServerSession implements Timed, StreamOwner {
   deadlineMs: number;
   slot = -1;
   readonly deadlines: Deadlines;
+  readonly traffic: TrafficWatch = new TrafficWatch(performance.now());
   readonly #socket: Duplex;
   readonly #session: ServerHttp2Session;
   readonly #options: ConnectionOptions;
@@ -75,7 +77,6 @@ export class ServerSession implements Timed, StreamOwner {
   #idleUntilMs: number;
   #closingUntilMs = Number.POSITIVE_INFINITY;
   #goawayTimer: NodeJS.Timeout | undefined;
-  readonly #traffic = new TrafficWatch(performance.now());
 
   constructor(socket: Duplex, options: ConnectionOptions, facts: ConnectionFacts) {
     this.#socket = socket;
@@ -116,10 +117,6 @@ export class ServerSession implements Timed, StreamOwner {
     this.#goawayTimer.unref();
   }
 
-  count(bytes: number): void {
-    this.#traffic.count(bytes);
-  }
-
   left(ending: StreamEnding): void {
     this.#open--;
     if (ending === 'whole') this.#resets.earn();
@@ -138,7 +135,7 @@ export class ServerSession implements Timed, StreamOwner {
 
   #look(nowMs: number): void {
     const { bytesRead = 0 } = this.#socket as { readonly bytesRead?: number };
-    const verdict = this.#traffic.look(bytesRead, nowMs);
+    const verdict = this.traffic.look(bytesRead, nowMs);
     if (verdict === 'flooded') this.#calmDown();
     // Without streams the time for idleness bounds it.
     else if (this.#open === 0 || this.#session.destroyed) return;
@@ -160,6 +157,7 @@ export class ServerSession implements Timed, StreamOwner {
     this.#requests++;
     this.#idleUntilMs = Number.POSITIVE_INFINITY;
     if (this.#requests === MAX_REQUESTS) this.drain();
+    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) countArrivals(stream, this.traffic);
     try {
       this.#begin(stream, flags, readRequestHead(raw));
     } catch (error) {
@@ -169,7 +167,7 @@ export class ServerSession implements Timed, StreamOwner {
   }
 
   #begin(stream: ServerHttp2Stream, flags: number, head: RequestHead): void {
-    this.count(head.bytes);
+    this.traffic.countHead(head.bytes);
     const { method, target, rawHeaders, acceptsTrailers } = head;
     const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0;
     const body = hasBody ? new StreamBody(stream, this, head, this.#options.bodyIdleMs) : undefined;

@@ -6,6 +6,7 @@ import type { BodySink, BodySource } from '../../core/ports.ts';
 import { BodyPace } from '../message/body-pace.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
 import type { RequestHead } from './request-head.ts';
+import type { TrafficWatch } from './traffic-watch.ts';
 
 /** Body bytes read and thrown away after the answer, so that a small rest does not reset the stream. */
 const MAX_DISCARD_BYTES = 256 * 1024;
@@ -13,8 +14,7 @@ const MAX_DISCARD_BYTES = 256 * 1024;
 /** Is what a body needs of its session. */
 export interface BodyOwner {
   readonly deadlines: Deadlines;
-  /** Counts bytes that carried something. */
-  count(bytes: number): void;
+  readonly traffic: TrafficWatch;
 }
 
 /** Is the body of one request. */
@@ -119,7 +119,7 @@ export class StreamBody implements BodySource, Timed {
   }
 
   #take(chunk: Buffer): void {
-    this.#owner.count(chunk.length);
+    this.#owner.traffic.countRead(chunk.length);
     if (this.#isDiscarded) {
       this.#discarded += chunk.length;
       // Its window closes, and the stream is reset once the answer is out.

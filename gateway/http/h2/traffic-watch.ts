@@ -4,6 +4,10 @@
 /** Bytes that may come between two looks beside those that carry something; beyond, 8 for each of these. */
 const FREE_BYTES = 1024 * 1024;
 const BYTES_PER_PAYLOAD_BYTE = 8;
+/** Until somebody reads it, a byte of a body allows for no more than itself. */
+const BYTES_PER_WAITING_BYTE = 1;
+/** Bytes that each piece of a body counts beside its own: what waits costs memory by the piece too. */
+const BYTES_PER_PIECE = 16;
 /** Silence after which a client that is owed an answer is asked whether it still lives. */
 const SILENT_MS = 15_000;
 /** How long it may take to say so. */
@@ -14,8 +18,8 @@ export type TrafficVerdict = 'fine' | 'flooded' | 'silent' | 'dead';
 
 /** Judges a connection by its bytes. */
 export class TrafficWatch {
-  /** Bytes of heads and bodies since the last look. */
-  #payloadBytes = 0;
+  /** Bytes that what came since the last look allows for, beside the free ones. */
+  #allowedBytes = 0;
   #bytesBefore = 0;
   #heardMs: number;
   #wasAsked = false;
@@ -24,17 +28,27 @@ export class TrafficWatch {
     this.#heardMs = nowMs;
   }
 
-  /** Counts bytes that carried something. */
-  count(bytes: number): void {
-    this.#payloadBytes += bytes;
+  /** Counts bytes of a head. */
+  countHead(bytes: number): void {
+    this.#allowedBytes += BYTES_PER_PAYLOAD_BYTE * bytes;
+  }
+
+  /** Counts a piece of a body as it comes: it may wait for its reader for longer than until the next look. */
+  countArrived(bytes: number): void {
+    this.#allowedBytes += BYTES_PER_WAITING_BYTE * bytes - BYTES_PER_PIECE;
+  }
+
+  /** Counts the same bytes once more as they are read. */
+  countRead(bytes: number): void {
+    this.#allowedBytes += (BYTES_PER_PAYLOAD_BYTE - BYTES_PER_WAITING_BYTE) * bytes;
   }
 
   /** `bytesRead`: all that came on the connection so far. */
   look(bytesRead: number, nowMs: number): TrafficVerdict {
     const came = bytesRead - this.#bytesBefore;
-    const isFlooded = came > FREE_BYTES + BYTES_PER_PAYLOAD_BYTE * this.#payloadBytes;
+    const isFlooded = came > FREE_BYTES + this.#allowedBytes;
     this.#bytesBefore = bytesRead;
-    this.#payloadBytes = 0;
+    this.#allowedBytes = 0;
     if (isFlooded) return 'flooded';
     if (came > 0) {
       this.#heardMs = nowMs;

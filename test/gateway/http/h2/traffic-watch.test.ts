@@ -10,12 +10,36 @@ describe('TrafficWatch', () => {
     const watch = new TrafficWatch(0);
 
     const first = watch.look(MEBIBYTE, 1);
-    watch.count(MEBIBYTE);
+    watch.countHead(MEBIBYTE);
     const second = watch.look(10 * MEBIBYTE, 2);
-    watch.count(MEBIBYTE);
+    watch.countHead(MEBIBYTE);
     const third = watch.look(20 * MEBIBYTE, 3);
 
     assert.deepEqual([first, second, third], ['fine', 'fine', 'flooded']);
+  });
+
+  it('takes bodies that wait for their reader, and more beside them once they are read', () => {
+    const watch = new TrafficWatch(0);
+
+    watch.countArrived(6 * MEBIBYTE);
+    const waiting = watch.look(6.5 * MEBIBYTE, 1);
+    watch.countRead(6 * MEBIBYTE);
+    const read = watch.look(49 * MEBIBYTE, 2);
+    watch.countArrived(MEBIBYTE);
+    const padded = watch.look(52 * MEBIBYTE, 3);
+
+    assert.deepEqual([waiting, read, padded], ['fine', 'fine', 'flooded']);
+  });
+
+  it('takes far fewer bytes where bodies come by the byte', () => {
+    const watch = new TrafficWatch(0);
+    const frameBytes = 10;
+    const frames = 50_000;
+
+    for (let sent = 0; sent < frames; sent++) watch.countArrived(1);
+    const verdict = watch.look(frames * frameBytes, 1);
+
+    assert.equal(verdict, 'flooded');
   });
 
   it('asks once whether a silent client lives, and gives it five seconds', () => {
