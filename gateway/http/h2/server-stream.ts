@@ -5,9 +5,10 @@ import { GatewayError } from '../../core/errors.ts';
 import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
 import { addFields, newFields } from './fields.ts';
+import { PieceWriter } from './piece-writer.ts';
 import type { StreamBody } from './stream-body.ts';
 
-/** Longest that a client may leave what it was sent lying before the rest is given up. */
+/** Longest that a client may leave a piece of what it is sent lying before the rest is given up. */
 const STALLED_READER_MS = 60_000;
 /** How long a body that nobody reads any more may go on after its answer, before the stream is reset. */
 const LINGER_MS = 200;
@@ -39,6 +40,7 @@ export class ServerStream implements OutgoingResponse, Timed {
   readonly #stream: ServerHttp2Stream;
   readonly #owner: StreamOwner;
   readonly #facts: ResponseFacts;
+  readonly #pieces: PieceWriter;
   /** The head, until it is known whether anything follows it. */
   #fields: OutgoingHttpHeaders | undefined;
   #trailers: readonly string[] | undefined;
@@ -56,6 +58,7 @@ export class ServerStream implements OutgoingResponse, Timed {
     this.#stream = stream;
     this.#owner = owner;
     this.#facts = facts;
+    this.#pieces = new PieceWriter(stream);
     stream.on('close', () => this.#closed());
   }
 
@@ -89,17 +92,12 @@ export class ServerStream implements OutgoingResponse, Timed {
     if (!this.#hasBody || chunk.length === 0 || this.#hasEnded) return true;
     this.flushHead();
     if (stream.closed || stream.destroyed || !stream.writable) return true;
-    if (this.#left !== undefined) {
-      this.#left -= chunk.length;
-      if (this.#left <= 0 && !this.#facts.acceptsTrailers) {
-        // The last frame of all: the end goes with it.
-        stream.end(chunk);
-        return true;
-      }
-    }
-    const mayGoOn = stream.write(chunk);
+    if (this.#left !== undefined) this.#left -= chunk.length;
+    const isLast = this.#left !== undefined && this.#left <= 0 && !this.#facts.acceptsTrailers;
+    const mayGoOn = isLast ? this.#pieces.end(chunk) : this.#pieces.write(chunk);
     if (!mayGoOn) this.#stall();
-    return mayGoOn;
+    // Whoever sends has done so: it need not wait for the client.
+    return mayGoOn || isLast;
   }
 
   end(trailers?: readonly string[]): void {
@@ -111,7 +109,7 @@ export class ServerStream implements OutgoingResponse, Timed {
       this.#respond(!hasTrailers || !this.#hasBody);
     }
     const stream = this.#stream;
-    if (!stream.closed && !stream.destroyed && !stream.writableEnded) stream.end();
+    if (!stream.closed && !stream.destroyed && !stream.writableEnded) this.#pieces.end();
     if (this.#facts.body?.isDone === false) this.#facts.body.discard();
     this.#stalledMs = performance.now() + STALLED_READER_MS;
     this.#watch(this.#facts.body ? LINGER_MS : STALLED_READER_MS);
@@ -183,9 +181,14 @@ export class ServerStream implements OutgoingResponse, Timed {
   }
 
   #drained(): void {
-    if (!this.#isStalled) return;
+    const stream = this.#stream;
+    if (!this.#isStalled || stream.closed || stream.destroyed) return;
+    // A piece was taken: the next has as long again.
+    this.#stalledMs = performance.now() + STALLED_READER_MS;
+    if (!this.#pieces.goOn()) return;
     this.#isStalled = false;
-    if (!this.#hasEnded) this.deadlineMs = Number.POSITIVE_INFINITY;
+    if (this.#hasEnded) return;
+    this.deadlineMs = Number.POSITIVE_INFINITY;
     const callback = this.#whenDrained;
     this.#whenDrained = undefined;
     callback?.();
@@ -198,7 +201,9 @@ export class ServerStream implements OutgoingResponse, Timed {
 
   #closed(): void {
     if (this.slot !== -1) this.#owner.deadlines.forget(this);
-    const isWhole = this.#hasEnded && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    const { writableEnded, rstCode } = this.#stream;
+    // What still waits for the client when it resets the stream without an error was never sent.
+    const isWhole = this.#hasEnded && writableEnded && rstCode === constants.NGHTTP2_NO_ERROR;
     this.#fields = undefined;
     this.#facts.body?.fail(new Error('the client broke off'));
     this.#owner.left(isWhole ? 'whole' : this.#isAborted ? 'aborted' : 'reset');
