@@ -7,6 +7,7 @@ import type { Deadlines, Timed } from '../message/deadlines.ts';
 import { addFields, newFields } from './fields.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { StreamBody } from './stream-body.ts';
+import type { TrafficWatch } from './traffic-watch.ts';
 
 /** Longest that a client may leave a piece of what it is sent lying before the rest is given up. */
 const STALLED_READER_MS = 60_000;
@@ -22,6 +23,7 @@ export type StreamEnding = 'whole' | 'reset' | 'aborted';
 /** Is what a stream needs of its session. */
 export interface StreamOwner {
   readonly deadlines: Deadlines;
+  readonly traffic: TrafficWatch;
   /** The stream is over. */
   left(ending: StreamEnding): void;
 }
@@ -93,6 +95,7 @@ export class ServerStream implements OutgoingResponse, Timed {
     this.flushHead();
     if (stream.closed || stream.destroyed || !stream.writable) return true;
     if (this.#left !== undefined) this.#left -= chunk.length;
+    this.#owner.traffic.countSent(chunk.length);
     const isLast = this.#left !== undefined && this.#left <= 0 && !this.#facts.acceptsTrailers;
     const mayGoOn = isLast ? this.#pieces.end(chunk) : this.#pieces.write(chunk);
     if (!mayGoOn) this.#stall();

@@ -8,6 +8,9 @@ const BYTES_PER_PAYLOAD_BYTE = 8;
 const BYTES_PER_WAITING_BYTE = 1;
 /** Bytes that each piece of a body counts beside its own: what waits costs memory by the piece too. */
 const BYTES_PER_PIECE = 16;
+/** WINDOW_UPDATE for a piece of a body that is sent: 13 bytes for each of two windows, and as much for each 416 bytes of it. */
+const BYTES_PER_SENT_PIECE = 26;
+const SENT_BYTES_PER_BYTE = 16;
 /** Silence after which a client that is owed an answer is asked whether it still lives. */
 const SILENT_MS = 15_000;
 /** How long it may take to say so. */
@@ -41,6 +44,11 @@ export class TrafficWatch {
   /** Counts the same bytes once more as they are read. */
   countRead(bytes: number): void {
     this.#allowedBytes += (BYTES_PER_PAYLOAD_BYTE - BYTES_PER_WAITING_BYTE) * bytes;
+  }
+
+  /** Counts a piece of a body that is sent: windows are opened anew for it, by some clients for each frame. */
+  countSent(bytes: number): void {
+    this.#allowedBytes += BYTES_PER_SENT_PIECE + bytes / SENT_BYTES_PER_BYTE;
   }
 
   /** `bytesRead`: all that came on the connection so far. */

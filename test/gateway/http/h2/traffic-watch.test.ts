@@ -42,6 +42,20 @@ describe('TrafficWatch', () => {
     assert.equal(verdict, 'flooded');
   });
 
+  it('takes two windows for each piece that was sent, and more where it was large', () => {
+    const watch = new TrafficWatch(0);
+    const windowsBytes = 26;
+    const pieces = 100_000;
+
+    for (let sent = 0; sent < pieces; sent++) watch.countSent(1);
+    const small = watch.look(pieces * windowsBytes, 1);
+    watch.countSent(1024 * MEBIBYTE);
+    const large = watch.look(64 * MEBIBYTE, 2);
+    const unasked = watch.look(66 * MEBIBYTE, 3);
+
+    assert.deepEqual([small, large, unasked], ['fine', 'fine', 'flooded']);
+  });
+
   it('asks once whether a silent client lives, and gives it five seconds', () => {
     const watch = new TrafficWatch(0);
 

@@ -5,6 +5,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, createServer, type Htt
 import type { AddressInfo } from 'node:net';
 import { mock } from 'node:test';
 import { ServerStream } from '../../../../../gateway/http/h2/server-stream.ts';
+import { TrafficWatch } from '../../../../../gateway/http/h2/traffic-watch.ts';
 import { Deadlines } from '../../../../../gateway/http/message/deadlines.ts';
 import { makePlugin } from '../../../../support/engine.ts';
 import { createStage } from '../../../../support/proxied-api.ts';
@@ -63,7 +64,7 @@ describe('ServerStream', () => {
     nowMs = performance.now();
     mock.method(performance, 'now', () => nowMs);
     deadlines = new Deadlines(60_000);
-    const owner = { deadlines, left: () => undefined };
+    const owner = { deadlines, traffic: new TrafficWatch(nowMs), left: () => undefined };
     server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     session = openSession(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
