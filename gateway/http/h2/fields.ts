@@ -1,5 +1,5 @@
 // Header and trailer lines in the form that node:http2 takes.
-// Must not check them: the core has, and the reader of the other side.
+// Must not check what they say: the core has, and the reader of the other side.
 import type { OutgoingHttpHeaders } from 'node:http2';
 
 // Fields that node:http2 refuses to send twice, as a list in `mapToHeaders` of its source. RFC 9110 section 5.3 lets a
@@ -38,6 +38,21 @@ const SINGLE = new Set([
   'user-agent',
   'x-content-type-options',
 ]);
+
+/**
+ * Largest header section that is sent, as nghttp2 estimates it, which resets the stream beyond 64 KiB; 512 bytes of
+ * them are for the status, the date and the length.
+ */
+const MAX_SENT_BYTES = 64 * 1024 - 512;
+/** What nghttp2 counts for a line beside its name and value, in `nghttp2_hd_deflate_bound` of its source. */
+const BYTES_PER_LINE = 12;
+
+/** Says whether lines (name, value, name, value ...) fit into one header section. */
+export function fitsSection(lines: readonly string[]): boolean {
+  let bytes = (lines.length / 2) * BYTES_PER_LINE;
+  for (const text of lines) bytes += text.length;
+  return bytes <= MAX_SENT_BYTES;
+}
 
 /** Puts lines (name, value, name, value ...) onto `fields`: names in lower case, those that come again in a list. */
 export function addFields(fields: OutgoingHttpHeaders, lines: readonly string[]): OutgoingHttpHeaders {

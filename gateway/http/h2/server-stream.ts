@@ -4,7 +4,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 import { GatewayError } from '../../core/errors.ts';
 import type { OutgoingResponse, Tunnel } from '../../core/ports.ts';
 import type { Deadlines, Timed } from '../message/deadlines.ts';
-import { addFields, newFields } from './fields.ts';
+import { addFields, fitsSection, newFields } from './fields.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { StreamBody } from './stream-body.ts';
 import type { TrafficWatch } from './traffic-watch.ts';
@@ -68,6 +68,7 @@ export class ServerStream implements OutgoingResponse, Timed {
     const stream = this.#stream;
     // A client that does not read would make us keep them all.
     if (this.#fields || stream.headersSent || stream.closed || stream.writableNeedDrain) return;
+    if (!fitsSection(headers)) return;
     const fields = newFields();
     fields[':status'] = status;
     stream.additionalHeaders(addFields(fields, headers));
@@ -76,6 +77,7 @@ export class ServerStream implements OutgoingResponse, Timed {
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
     // node:http2 throws on it, and no client could make anything of it.
     if (status > 599) throw new GatewayError('UPSTREAM_INVALID_RESPONSE', 'expected a status of at most 599');
+    if (!fitsSection(headers)) throw new GatewayError('UPSTREAM_INVALID_RESPONSE', 'expected a head of at most 64 KiB');
     const fields = newFields();
     fields[':status'] = status;
     addFields(fields, headers);

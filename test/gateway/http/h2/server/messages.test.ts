@@ -113,4 +113,33 @@ describe('HTTP/2 server', () => {
 
     assert.equal((await ask(session)).status, 502);
   });
+
+  it('answers 502 to a head that is too large for HTTP/2, up to the largest that is not', async () => {
+    const lines = Array.from({ length: 60 }, (_, at) => `X-${at}: ${'y'.repeat(1_000)}\r\n`);
+    const origin = await startTcpOrigin((socket, _, last) => {
+      const rest = 'y'.repeat(Number(/ \/(\d+) /.exec(last)?.[1]));
+      socket.write(`HTTP/1.1 200 OK\r\n${lines.join('')}Rest: ${rest}\r\nContent-Length: 2\r\n\r\nok`);
+    });
+    const { session } = await setUp(stage, origin);
+
+    const answers: string[] = [];
+    for (let bytes = 3_000; bytes <= 4_900; bytes += 100) {
+      const { status, resetCode } = await ask(session, { ':path': `/${bytes}` });
+      answers.push(`${status} ${resetCode}`);
+    }
+
+    assert.deepEqual([...new Set(answers)], ['200 0', '502 0']);
+  });
+
+  it('leaves out a 103 that is too large for HTTP/2', async () => {
+    const lines = Array.from({ length: 64 }, (_, at) => `X-${at}: ${'y'.repeat(1_015)}\r\n`);
+    const origin = await startTcpOrigin((socket) =>
+      socket.write(`HTTP/1.1 103 Early Hints\r\n${lines.join('')}\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`),
+    );
+    const { session } = await setUp(stage, origin);
+
+    const answer = await ask(session, { te: 'trailers' });
+
+    assert.deepEqual([answer.status, answer.informational.length, answer.resetCode], [200, 0, 0]);
+  });
 });
