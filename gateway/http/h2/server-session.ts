@@ -24,7 +24,10 @@ import { TrafficWatch } from './traffic-watch.ts';
 
 /** Requests that a client may have open at a time on one connection. */
 const MAX_STREAMS = 100;
-/** Bytes that all bodies of a connection may be ahead of their readers; one body: 64 KiB, which is the default. */
+/**
+ * Bytes of all bodies of a connection that may be on their way. node:http2 opens this window again as they arrive, so what
+ * waits for its reader is bounded by the window of each stream alone: 64 KiB, which is the default.
+ */
 const CONNECTION_WINDOW_BYTES = 1024 * 1024;
 /** Streams after which a connection is ended, so that load spreads again after a restart. */
 const MAX_REQUESTS = 100_000;
