@@ -85,12 +85,8 @@ export function flushLateWrites(): void {
   const writers = heads;
   heads = [];
   for (const writer of writers) writer.flushHead();
-  try {
-    tellAll();
-  } finally {
-    // It threw: the others are told in a turn of their own.
-    if (messages.length > 0) schedule();
-  }
+  // Not here: what is told runs hooks, and Node does not outlive the cut of one that an immediate called.
+  if (messages.length > 0) process.nextTick(tellAll);
 }
 
 function sendAll(): void {
@@ -98,14 +94,19 @@ function sendAll(): void {
 }
 
 function tellAll(): void {
-  while (told < messages.length) {
-    messages[told++]?.tell();
-    // What is told may bring the next message.
-    sendAll();
+  try {
+    while (told < messages.length) {
+      messages[told++]?.tell();
+      // What is told may bring the next message.
+      sendAll();
+    }
+    messages = [];
+    sent = 0;
+    told = 0;
+  } finally {
+    // It threw: the others are told all the same.
+    if (told < messages.length) process.nextTick(tellAll);
   }
-  messages = [];
-  sent = 0;
-  told = 0;
 }
 
 function uncorkAll(): void {
