@@ -48,17 +48,12 @@ export class MessageWriter implements HeldMessage {
     return this.#message !== '' || this.#pending > 0;
   }
 
-  /** Writes a message (Latin-1) at the end of this turn. What is written to the socket before that must come after `flush`. */
+  /** Writes a message (Latin-1) at the end of this turn. Nothing else may be written to the socket before that. */
   write(message: string): void {
     const isWaiting = this.#message !== '';
     this.#message += message;
     this.#isOwed = true;
     if (!isWaiting) sendLate(this);
-  }
-
-  /** Sends what waits, so that something else can be written behind it. */
-  flush(): void {
-    if (this.#message !== '') this.send();
   }
 
   send(): void {

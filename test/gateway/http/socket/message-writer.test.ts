@@ -74,15 +74,13 @@ describe('MessageWriter', () => {
     assert.equal(await read(first.far), 'one');
   });
 
-  it('sends what waits before what is written behind it, when it is told to', async () => {
+  it('sends what is written in one turn as one, before what is written behind it', async () => {
     const { socket, far, told, writer } = await open();
 
     writer.write('a');
     writer.write('b');
-    writer.flush();
-    socket.write('c');
-    writer.flush();
     await nextTurn();
+    socket.write('c');
     socket.end();
 
     assert.equal(await read(far), 'abc');
