@@ -7,6 +7,7 @@ import { appendFields } from '../message/fields.ts';
 import { writeLate } from '../socket/late-writes.ts';
 import { toLatin1 } from '../socket/latin1.ts';
 import type { MessageWriter } from '../socket/message-writer.ts';
+import { WholeBody } from './whole-body.ts';
 
 /** Largest body that leaves in one write with its head. */
 const MAX_JOINED_BYTES = 16 * 1024;
@@ -41,8 +42,11 @@ export function sendRequest(writer: MessageWriter, request: UpstreamRequest, eve
     events.onSent();
     return NOTHING_TO_WAIT_FOR;
   }
-  if (!(body instanceof Uint8Array)) return new BodySending(writer.socket, request, body, events);
-  sendBytes(writer, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n`, body);
+  const isWhole = body instanceof Uint8Array;
+  if (!isWhole || body.length > MAX_JOINED_BYTES) {
+    return new BodySending(writer.socket, request, isWhole ? new WholeBody(body) : body, events);
+  }
+  sendMessage(writer, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n${toLatin1(body)}`);
   events.onSent();
   return NOTHING_TO_WAIT_FOR;
 }
@@ -54,21 +58,12 @@ function writeHead({ method, target, headers, upgrade }: UpstreamRequest): strin
   return upgrade === undefined ? head : `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
 }
 
-function sendBytes(writer: MessageWriter, head: string, body: Uint8Array): void {
-  if (body.length <= MAX_JOINED_BYTES) {
-    sendMessage(writer, head + toLatin1(body));
-    return;
-  }
-  writer.socket.write(head, 'latin1');
-  writer.socket.write(body);
-}
-
 function sendMessage(writer: MessageWriter, message: string): void {
   if (writer.isFree) writer.write(message);
   else writeLate(writer.socket, message);
 }
 
-/** Sends a body as it comes. */
+/** Sends a body as it comes, or as it is taken. */
 class BodySending implements Sending, BodySink {
   readonly #socket: Socket;
   readonly #body: BodySource;
