@@ -20,7 +20,8 @@ import { Headers } from './headers.ts';
 const DEFAULT_READ_BODY_BYTES: number = 1024 * 1024;
 
 const ID = /^[\x21-\x7e]{1,256}$/;
-const NO_BYTES = new Uint8Array(0);
+/** Is a body without bytes. */
+export const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Collects a request body. @throws BODY_TOO_LARGE above maxBytes. */
 export type BodyReader = (maxBytes: number) => Promise<Uint8Array>;
@@ -116,6 +117,8 @@ export interface ResponseState extends ExchangeResponse {
   readonly headers: Headers;
   /** Body made by the gateway or a plugin; undefined = the upstream's, streaming. */
   readonly body: Uint8Array | undefined;
+  /** Protocols that an upstream asks to switch to, with status 426. RFC 9110 section 15.5.22. */
+  readonly upgrade?: string | undefined;
 }
 
 /** Is an answer that a plugin or the gateway made. */

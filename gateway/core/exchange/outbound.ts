@@ -11,13 +11,11 @@ import { isHttp2 } from '../upstream/protocol.ts';
 import { joinUpstreamTarget } from '../upstream/target-path.ts';
 import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeClientCertificate, writeOwnHeaders } from './client.ts';
-import type { ExchangeState } from './exchange.ts';
+import { type ExchangeState, NO_BYTES, type RequestState } from './exchange.ts';
 import { OWN_FIELDS } from './field-name.ts';
 import { readGrpcTimeout, writeGrpcTimeout } from './grpc.ts';
 import { type Headers, readHost } from './headers.ts';
 import { filterTrailers, transformBody } from './request-body.ts';
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Is what an outgoing request is written from. */
 export interface Outbound {
@@ -54,6 +52,20 @@ export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodyS
     deadlineMs,
     retries: api.retries.attempts,
   };
+}
+
+const MAX_FORWARDS = /^\d{1,10}$/;
+
+/**
+ * Takes one from how often OPTIONS may still be passed on; gives false when that is not at all, and the answer is ours. TRACE, the
+ * other method with such a bound, is refused. @see RFC 9110 section 7.6.2
+ */
+export function takeForward({ method, headers }: RequestState): boolean {
+  const left = method === 'OPTIONS' ? headers.get('max-forwards') : undefined;
+  if (left === undefined || !MAX_FORWARDS.test(left)) return true;
+  if (Number(left) === 0) return false;
+  headers.set('Max-Forwards', String(Number(left) - 1));
+  return true;
 }
 
 function targetOf({ exchange, entry, destination, incoming }: Outbound): string {

@@ -11,15 +11,13 @@ import type { TargetState } from '../upstream/balancer.ts';
 import { Forward, type ForwardHandler } from '../upstream/forward.ts';
 import { breakOff, buildError, toGatewayError } from './answers.ts';
 import { ChunkPipe } from './chunk-pipe.ts';
-import type { ExchangeState, OwnAnswer, ResponseState } from './exchange.ts';
+import { type ExchangeState, NO_BYTES, type OwnAnswer, type ResponseState } from './exchange.ts';
 import { readResponseHeaders } from './headers.ts';
-import { buildForwardRequest, buildOutgoingBody } from './outbound.ts';
+import { buildForwardRequest, buildOutgoingBody, takeForward } from './outbound.ts';
 import type { RunStart } from './receive.ts';
 import { readResponse, then, writeResponseHead } from './response-head.ts';
 import { readTrailers } from './trailers.ts';
 import { findProtocol, splice } from './tunnel.ts';
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Carries one request to its end. */
 export class Run implements ForwardHandler, Walk {
@@ -76,6 +74,7 @@ export class Run implements ForwardHandler, Walk {
       return then(runUpstreamSteps(this, this.#chain), () => {
         // `runSteps` notes the last step it ran; from here on every instance has been reached.
         this.reached = Number.MAX_SAFE_INTEGER;
+        if (!this.exchange.answer && !takeForward(this.exchange.request)) this.exchange.respond(200);
         if (this.exchange.answer) return this.#answer(this.exchange.answer);
         return then(this.exchange.request.release(), () => this.#send());
       });
@@ -162,7 +161,7 @@ export class Run implements ForwardHandler, Walk {
   }
 
   #writeHead(response: ResponseState, length: number | undefined): void {
-    writeResponseHead(this.#start.outgoing, response, length);
+    writeResponseHead(this.#start.outgoing, response, length, this.exchange.httpVersion);
     this.#phase = 'streaming';
   }
 

@@ -32,13 +32,18 @@ function relay(from: Tunnel, to: Tunnel, onBytes: (bytes: number) => void): void
   });
 }
 
+/** Gives the protocols that an answer names. */
+export function findUpgrade(rawHeaders: readonly string[]): string | undefined {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'upgrade');
+  return at === -1 ? undefined : rawHeaders[at + 1];
+}
+
 /**
  * Gives the protocol that a target switched to.
  * @throws UPSTREAM_INVALID_RESPONSE when it is none of those it was asked for. @see RFC 9110 section 7.8
  */
 export function findProtocol(rawHeaders: readonly string[], asked: string): string {
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'upgrade');
-  const answered = at === -1 ? '' : (rawHeaders[at + 1] ?? '');
+  const answered = findUpgrade(rawHeaders) ?? '';
   const offers = asked.split(',').map((offer) => offer.trim().toLowerCase());
   if (answered.split(',').every((protocol) => offers.includes(protocol.trim().toLowerCase()))) return answered;
   throw new GatewayError('UPSTREAM_INVALID_RESPONSE', 'the upstream switched to a protocol it was not asked for');

@@ -43,6 +43,10 @@ function statusLine(status: number): string {
   return STATUS_LINES[status];
 }
 
+function hasUpgrade(headers: readonly string[]): boolean {
+  return headers.some((name, at) => at % 2 === 0 && isNamed(name, 'upgrade'));
+}
+
 /** Is the response to one request. */
 export class ServerResponse implements OutgoingResponse {
   /** Says that the connection ends with this response. */
@@ -90,6 +94,7 @@ export class ServerResponse implements OutgoingResponse {
     if (this.#framing === 'chunked') head += 'Transfer-Encoding: chunked\r\n';
     // 204 must not have a length; the one of 304 is that of the body which is not sent. RFC 9110 section 8.6.
     else if (bodyLength !== undefined && status !== 204 && status !== 304) head += `Content-Length: ${bodyLength}\r\n`;
+    if (status === 426 && hasUpgrade(headers)) head += 'Connection: Upgrade\r\n';
     if (this.isLast) head += 'Connection: close\r\n';
     else if (this.#request.version === '1.0') head += 'Connection: keep-alive\r\n';
     this.#head = `${head}\r\n`;

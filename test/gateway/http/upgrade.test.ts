@@ -87,6 +87,35 @@ describe('an upgrade', () => {
     raw.socket.destroy();
   });
 
+  it('says what a target wants to be asked for', async () => {
+    const refusal =
+      'HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno';
+    onData = (socket) => socket.write(refusal);
+    const raw = await openRaw(gateway.port);
+    const old = await openRaw(gateway.port);
+
+    raw.write('GET /chat HTTP/1.1\r\nHost: h\r\n\r\n');
+    const text = await raw.waitFor(/no$/);
+    old.write('GET /chat HTTP/1.0\r\nHost: h\r\n\r\n');
+    const { text: toOld } = await old.closed();
+
+    assert.match(text, /^HTTP\/1\.1 426 [\s\S]*\r\nUpgrade: websocket\r\n[\s\S]*\r\nConnection: Upgrade\r\n/);
+    assert.match(toOld, /^HTTP\/1\.1 426 /);
+    assert.doesNotMatch(toOld, /\r\nUpgrade:/i);
+    raw.socket.destroy();
+  });
+
+  it('keeps an offer to itself that comes without being required', async () => {
+    onData = (socket) =>
+      socket.write('HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: h2,h2c\r\nContent-Length: 2\r\n\r\nok');
+    const raw = await openRaw(gateway.port);
+
+    raw.write('GET /chat HTTP/1.1\r\nHost: h\r\n\r\n');
+
+    assert.doesNotMatch(await raw.waitFor(/ok$/), /upgrade/i);
+    raw.socket.destroy();
+  });
+
   it('answers 502 to a switch to what was not asked for', async () => {
     onData = (socket) =>
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');

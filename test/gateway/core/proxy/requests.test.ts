@@ -62,6 +62,28 @@ describe('proxying requests', () => {
     );
   });
 
+  it('passes OPTIONS on as often as Max-Forwards allows, and answers itself when that is not at all', async () => {
+    const origin = await stage.open(startOrigin((_, response) => response.end('from the target')));
+    const gateway = await publish(origin.url);
+    const ask = async (method: string, maxForwards: string): Promise<string> => {
+      const answer = await fetch(`${gateway.url}/api`, { method, headers: { 'max-forwards': maxForwards } });
+      return `${answer.status} ${await answer.text()}`;
+    };
+
+    const answers = [
+      await ask('OPTIONS', '2'),
+      await ask('OPTIONS', '0'),
+      await ask('OPTIONS', 'none'),
+      await ask('GET', '0'),
+    ];
+
+    assert.deepEqual(answers, ['200 from the target', '200 ', '200 from the target', '200 from the target']);
+    assert.deepEqual(
+      origin.seen.map((seen) => `${seen.method} ${headerOf(seen, 'max-forwards')}`),
+      ['OPTIONS 1', 'OPTIONS none', 'GET 0'],
+    );
+  });
+
   it('sends the path whole when the route does not strip it', async () => {
     const origin = await stage.open(startOrigin());
     const gateway = await publish(origin.url, { routes: [makeRoute({ paths: ['/api'], stripPath: false })] });
