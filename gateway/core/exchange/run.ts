@@ -104,7 +104,7 @@ export class Run implements ForwardHandler, Walk {
   onTry(target: TargetState): void {
     const { tally } = this.exchange;
     tally.tries++;
-    tally.target = `${target.host}:${target.port}`;
+    tally.target = target.name;
   }
 
   onInformational(status: number, rawHeaders: readonly string[]): void {

@@ -10,6 +10,8 @@ export interface TargetState {
   readonly protocol: UpstreamProtocol;
   readonly host: string;
   readonly port: number;
+  /** Host and port, as logs name it. */
+  readonly name: string;
   readonly tls: TargetAddress['tls'];
   /** Host header for it: host, and the port unless it is the protocol's own. */
   readonly authority: string;

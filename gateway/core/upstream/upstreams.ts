@@ -244,6 +244,7 @@ function newTarget(address: {
   const { protocol, host, port } = address;
   return {
     ...address,
+    name: `${host}:${port}`,
     authority: authorityOf(protocol, host, port),
     addresses: new Map(),
     inFlight: 0,

@@ -2,13 +2,15 @@
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
 import type { BodySource, IncomingRequest } from '../../core/ports.ts';
-import { isToken, readFields } from '../message/fields.ts';
+import { readFields, readToken } from '../message/fields.ts';
 import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
 import { MalformedMessage } from '../message/malformed.ts';
 import type { ConnectionFacts } from './connection-options.ts';
 
 /** Most header lines of a request. */
 const MAX_HEADER_LINES = 100;
+const VERSION_LENGTH = 'HTTP/1.1'.length;
+const SPACE = 0x20;
 /** Longest method; the longest registered one has 17 letters. */
 const MAX_METHOD_LENGTH = 32;
 
@@ -43,14 +45,14 @@ export function toIncoming(
  * HEADERS_TOO_LARGE, EXPECTATION_FAILED. @see RFC 9112 sections 3 and 6
  */
 export function readRequestHead(text: string): RequestHead {
-  const lineEnd = text.indexOf('\r\n');
-  const line = lineEnd === -1 ? text : text.slice(0, lineEnd);
-  const { method, target, version } = readRequestLine(line);
+  const end = text.indexOf('\r\n');
+  const lineEnd = end === -1 ? text.length : end;
+  const { method, target, version } = readRequestLine(text, lineEnd);
   // What follows would be the bytes of a tunnel that was never made, read as requests. CVE-2025-64763.
   if (method === 'CONNECT')
     throw new GatewayError('METHOD_NOT_ALLOWED', 'CONNECT is not supported', { headers: { allow: '' } });
   const rawHeaders: string[] = [];
-  if (lineEnd !== -1) readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
+  readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
   const facts = readMessageFacts(rawHeaders);
   if (facts.isChunked && version === '1.0') throw new MalformedMessage('Transfer-Encoding in HTTP/1.0');
   const expectsContinue = readExpectation(facts.expect, version);
@@ -62,19 +64,23 @@ export function readRequestHead(text: string): RequestHead {
   return { method, target, version, rawHeaders, facts, hasBody, isKeptAlive, expectsContinue, upgrade };
 }
 
-function readRequestLine(line: string): Pick<RequestHead, 'method' | 'target' | 'version'> {
-  const first = line.indexOf(' ');
-  const last = line.lastIndexOf(' ');
-  const method = line.slice(0, first);
-  const target = line.slice(first + 1, last);
-  if (first <= 0 || last === first || first > MAX_METHOD_LENGTH || !isToken(method) || !isVisible(target)) {
-    throw new MalformedMessage('expected METHOD TARGET HTTP/1.1');
-  }
-  const version = line.slice(last + 1);
+/** Reads the line that ends before `end`. */
+function readRequestLine(text: string, end: number): Pick<RequestHead, 'method' | 'target' | 'version'> {
+  const first = text.indexOf(' ');
+  const last = end - VERSION_LENGTH - 1;
+  if (first <= 0 || last <= first || first > MAX_METHOD_LENGTH || text.charCodeAt(last) !== SPACE) throw notARequest();
+  const method = readToken(text, 0, first);
+  const target = text.slice(first + 1, last);
+  if (method === undefined || !isVisible(target)) throw notARequest();
+  const version = text.slice(last + 1, end);
   if (version === 'HTTP/1.1') return { method, target, version: '1.1' };
   if (version === 'HTTP/1.0') return { method, target, version: '1.0' };
   if (/^HTTP\/[02-9]\.\d$/.test(version)) throw new GatewayError('HTTP_VERSION_UNSUPPORTED', 'expected HTTP/1.1');
-  throw new MalformedMessage('expected METHOD TARGET HTTP/1.1');
+  throw notARequest();
+}
+
+function notARequest(): MalformedMessage {
+  return new MalformedMessage('expected METHOD TARGET HTTP/1.1');
 }
 
 function isVisible(target: string): boolean {

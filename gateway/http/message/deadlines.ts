@@ -32,7 +32,8 @@ export class Deadlines {
 
   /** Stops watching; nothing happens when it is not watched. */
   forget(one: Timed): void {
-    if (this.#watched[one.slot] !== one) return;
+    // Asked first: to look up what stands at -1 costs a call into V8.
+    if (one.slot < 0 || this.#watched[one.slot] !== one) return;
     const last = this.#watched.pop();
     if (last === undefined || last === one) return;
     this.#watched[one.slot] = last;

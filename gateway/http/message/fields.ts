@@ -1,5 +1,6 @@
 // Reads header and trailer lines, strictly: a name, a colon, a value, CRLF, and nothing else. Writes those that were checked.
 // Must not interpret fields: framing.ts does, and the core.
+import { addToHash, findName, NO_HASH } from './known-names.ts';
 import { MalformedMessage } from './malformed.ts';
 
 const CR = 0x0d;
@@ -36,10 +37,15 @@ export function readFields(text: string, from: number, maxLines: number, fields:
   for (let lines = 0; at < end; lines++) {
     if (lines === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, 'too-large');
     const nameStart = at;
-    while (at < end && ((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & NAME) !== 0) at++;
+    let hash = NO_HASH;
+    for (; at < end; at++) {
+      const code = text.charCodeAt(at);
+      if (((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) break;
+      hash = addToHash(hash, code);
+    }
     // A folded line begins with a blank and so has an empty name.
     if (at === nameStart || text.charCodeAt(at) !== COLON) throw new MalformedMessage('a malformed header name');
-    const name = text.slice(nameStart, at);
+    const name = findName(text, nameStart, at, hash);
     at++;
     while (at < end && isBlank(text.charCodeAt(at))) at++;
     const valueStart = at;
@@ -55,13 +61,21 @@ export function readFields(text: string, from: number, maxLines: number, fields:
   }
 }
 
-/** Says whether text is a token, such as a method or a field name. @see RFC 9110 section 5.6.2 */
-export function isToken(text: string): boolean {
-  for (let at = 0; at < text.length; at++) {
+/** Gives the token, such as a method, that goes from `from` to `to`; undefined = it is none. @see RFC 9110 section 5.6.2 */
+export function readToken(text: string, from: number, to: number): string | undefined {
+  let hash = NO_HASH;
+  for (let at = from; at < to; at++) {
     const code = text.charCodeAt(at);
-    if (code > 0xff || ((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return false;
+    if (code > 0xff || ((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return undefined;
+    hash = addToHash(hash, code);
   }
-  return text.length > 0;
+  return to > from ? findName(text, from, to, hash) : undefined;
+}
+
+/** Says whether all from `from` to `to` may stand in a field value. @see RFC 9110 section 5.5 */
+export function isFieldValue(text: string, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & VALUE) === 0) return false;
+  return true;
 }
 
 /** Adds a line to the text of a head. */

@@ -18,8 +18,9 @@ export interface MessageFacts {
   keepAlive: string | undefined;
 }
 
-// Up to 2^53 without sign, blanks or leading zeros: `010`, `+5` and `5, 5` are read in different ways.
-const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/;
+/** Fewer than 2^53 has; longer ones cannot be counted. */
+const MAX_LENGTH_DIGITS = 15;
+const DIGIT_0 = 0x30;
 
 /**
  * Finds in one pass what the connection has to know of a message.
@@ -73,8 +74,20 @@ function readField(facts: MessageFacts, name: string, value: string): void {
 
 function readLength(facts: MessageFacts, value: string): void {
   if (facts.length !== undefined) throw new MalformedMessage('more than one Content-Length');
-  if (!CONTENT_LENGTH.test(value)) throw new MalformedMessage('Content-Length is not a plain number');
-  facts.length = Number(value);
+  facts.length = parseLength(value);
+}
+
+/** Reads digits without sign, blanks or leading zeros: `010`, `+5` and `5, 5` are read in different ways. By hand: a message has one. */
+function parseLength(value: string): number {
+  let length = 0;
+  let isPlain = value.length > 0 && value.length <= MAX_LENGTH_DIGITS && (value.length === 1 || value[0] !== '0');
+  for (let at = 0; at < value.length && isPlain; at++) {
+    const digit = value.charCodeAt(at) - DIGIT_0;
+    isPlain = digit >= 0 && digit <= 9;
+    length = 10 * length + digit;
+  }
+  if (!isPlain) throw new MalformedMessage('Content-Length is not a plain number');
+  return length;
 }
 
 function readTransferCoding(facts: MessageFacts, value: string): void {

@@ -5,12 +5,24 @@ import { connect, Socket, type TcpNetConnectOpts } from 'node:net';
 /** As much as libuv asks for at once. */
 const READ_BYTES = 64 * 1024;
 
+/** Longest read whose view is kept for the next one. */
+const MAX_KEPT_VIEW_BYTES = 2 * 1024;
+
 /** Takes bytes that are lent: who keeps any of them after it returns must copy them. */
 export type LentReader = (bytes: Buffer) => void;
 
 // A buffer of its own for each read costs a proxied request more than its routing: 64 KiB are taken and given back for a
 // few hundred bytes. Reads of one process never overlap.
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
+
+/** Views of the first bytes of it, by how many, made when they are needed: most reads are as long as some before. */
+const views: (Buffer | undefined)[] = new Array(MAX_KEPT_VIEW_BYTES + 1).fill(undefined);
+
+function viewOf(length: number): Buffer {
+  if (length > MAX_KEPT_VIEW_BYTES) return shared.subarray(0, length);
+  views[length] ??= shared.subarray(0, length);
+  return views[length];
+}
 
 /** Connects, and hands everything that comes to `read`. There are no `data` events. */
 export function connectReading(options: TcpNetConnectOpts, read: LentReader): Socket {
@@ -19,7 +31,7 @@ export function connectReading(options: TcpNetConnectOpts, read: LentReader): So
     onread: {
       buffer: shared,
       callback(length) {
-        read(shared.subarray(0, length));
+        read(viewOf(length));
         return true;
       },
     },
@@ -39,7 +51,7 @@ export function readAccepted(socket: Socket, read: LentReader): void {
   Object.defineProperty(socket, BUFFER, { value: shared, writable: true });
   Object.defineProperty(socket, CALLBACK, {
     value: (length: number): boolean => {
-      read(shared.subarray(0, length));
+      read(viewOf(length));
       return true;
     },
   });

@@ -1,6 +1,6 @@
 // Reads the head of an upstream's response, strictly: what is not exactly HTTP/1.1 is no response.
 // Must not read bodies: it only says how the body is framed.
-import { readFields } from '../message/fields.ts';
+import { isFieldValue, readFields } from '../message/fields.ts';
 import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
 import { MalformedMessage } from '../message/malformed.ts';
 
@@ -26,10 +26,10 @@ export interface ResponseHead {
   readonly keepAliveSeconds: number | undefined;
 }
 
-// A reason is not read by anybody, but must not hold what ends a line.
-const STATUS_LINE = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const MINOR_AT = 'HTTP/1.'.length;
 const STATUS_AT = 'HTTP/1.1 '.length;
+const REASON_AT = 'HTTP/1.1 200'.length;
+const DIGIT_0 = 0x30;
+const SPACE = 0x20;
 const NO_BODY: BodyFraming = { kind: 'none' };
 const CHUNKED: BodyFraming = { kind: 'chunked' };
 const UNTIL_CLOSE: BodyFraming = { kind: 'until-close' };
@@ -39,21 +39,45 @@ const UNTIL_CLOSE: BodyFraming = { kind: 'until-close' };
  * @throws MalformedMessage on any breach of the grammar, and on framing that two readers could read in different ways.
  */
 export function readResponseHead(text: string, method: string): ResponseHead {
-  const lineEnd = text.indexOf('\r\n');
-  if (!STATUS_LINE.test(lineEnd === -1 ? text : text.slice(0, lineEnd))) {
-    throw new MalformedMessage('no HTTP/1.1 status line');
-  }
-  const status = Number(text.slice(STATUS_AT, STATUS_AT + 3));
+  const end = text.indexOf('\r\n');
+  const lineEnd = end === -1 ? text.length : end;
+  const { status, isVersion11 } = readStatusLine(text, lineEnd);
   const rawHeaders: string[] = [];
-  if (lineEnd !== -1) readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
+  readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
   const facts = readMessageFacts(rawHeaders);
 
   const framing = findFraming(status, method, facts);
-  const isVersion11 = text.charAt(MINOR_AT) === '1';
   // RFC 9112 section 6.1: such framing is faulty. Who speaks HTTP/1.0 may have passed on what it did not understand.
   if (!isVersion11 && facts.isChunked) throw new MalformedMessage('a transfer coding in HTTP/1.0');
   const isKeptAlive = isVersion11 && framing !== UNTIL_CLOSE && !isConnectionOption(facts, 'close');
   return { status, rawHeaders, framing, isKeptAlive, keepAliveSeconds: readKeepAlive(facts.keepAlive) };
+}
+
+interface StatusLine {
+  readonly status: number;
+  readonly isVersion11: boolean;
+}
+
+/** Reads the line that ends before `end`, by hand: this runs for every response. */
+function readStatusLine(text: string, end: number): StatusLine {
+  const isVersion11 = text.startsWith('HTTP/1.1 ');
+  if (!isVersion11 && !text.startsWith('HTTP/1.0 ')) throw notAResponse();
+  const status = 100 * digitAt(text, STATUS_AT) + 10 * digitAt(text, STATUS_AT + 1) + digitAt(text, STATUS_AT + 2);
+  // A reason is not read by anybody, but must not hold what ends a line.
+  const hasReason = end > REASON_AT;
+  if (hasReason && (text.charCodeAt(REASON_AT) !== SPACE || !isFieldValue(text, REASON_AT, end))) throw notAResponse();
+  if (end < REASON_AT || status < 100) throw notAResponse();
+  return { status, isVersion11 };
+}
+
+function digitAt(text: string, at: number): number {
+  const digit = text.charCodeAt(at) - DIGIT_0;
+  if (digit >= 0 && digit <= 9) return digit;
+  throw notAResponse();
+}
+
+function notAResponse(): MalformedMessage {
+  return new MalformedMessage('no HTTP/1.1 status line');
 }
 
 function readKeepAlive(value: string | undefined): number | undefined {
