@@ -12,9 +12,9 @@ import { createSharedKeeper, type SharedKeeper } from './shared/keeper.ts';
 import type { SharedStores } from './shared/store.ts';
 
 /** A lease lasts this part of the shortest window, within the bounds below: what a crash strands comes back soon. */
-const LEASE_PART = 1 / 2;
+const LEASE_PART = 1;
 const MIN_LEASE_MS = 100;
-const MAX_LEASE_MS = 30_000;
+const MAX_LEASE_MS = 60_000;
 
 /** How long a recall waits for a worker that is busy or gone. */
 const RECALL_TIMEOUT_MS = 50;

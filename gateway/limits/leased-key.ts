@@ -48,7 +48,7 @@ export interface LeasedKey {
 
 /** A new key asks for this part of its limit beyond its first request: most callers come again. */
 const FIRST_APPETITE_PART = 128;
-const MAX_FIRST_APPETITE = 16;
+const MAX_FIRST_APPETITE = 64;
 
 /** Makes a key that knows nothing. */
 export function newLeasedKey(scope: Scope, key: string): LeasedKey {
