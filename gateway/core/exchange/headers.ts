@@ -246,11 +246,18 @@ const HOST = /^(?:[a-z0-9_.-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
  * @throws HOST_INVALID when it is absent or could be read in two ways (user info, spaces, paths). @see RFC 9112 section 3.2
  */
 export function readHost(host: string | undefined): string {
-  if (host !== undefined && host !== '' && host === lastHost.sent) return lastHost.read;
+  if (host !== undefined && host !== '' && isSame(host, lastHost.sent)) return lastHost.read;
   const read = parseHost(host);
   // Requests come in runs for one host; one remembered is nearly as good as many, and needs no bound.
   lastHost = { sent: host ?? '', read };
   return read;
+}
+
+/** Compares short texts. V8 leaves compiled code to compare a slice of another text. */
+function isSame(text: string, other: string): boolean {
+  if (text.length !== other.length) return false;
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) !== other.charCodeAt(at)) return false;
+  return true;
 }
 
 let lastHost = { sent: '', read: '' };

@@ -39,7 +39,7 @@ type BodyFraming = 'none' | 'length' | 'chunked' | 'until-close';
 const STATUS_LINES: string[] = [];
 
 function statusLine(status: number): string {
-  STATUS_LINES[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  STATUS_LINES[status] ??= `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
   return STATUS_LINES[status];
 }
 
@@ -73,7 +73,7 @@ export class ServerResponse implements OutgoingResponse {
     const { socket } = this.#connection;
     // A client that does not read would make us keep them all.
     if (this.#request.version === '1.0' || this.hasHead || socket.writableNeedDrain || !socket.writable) return;
-    socket.write(`${appendFields(statusLine(status), headers)}\r\n`, 'latin1');
+    socket.write(`${appendFields(statusLine(status), headers)}\r\n\r\n`, 'latin1');
   }
 
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void {
@@ -90,14 +90,14 @@ export class ServerResponse implements OutgoingResponse {
       head = appendField(head, name, headers[at + 1] ?? '');
     }
     // RFC 9110 section 6.6.1.
-    if (!hasDate) head += `Date: ${httpDate()}\r\n`;
-    if (this.#framing === 'chunked') head += 'Transfer-Encoding: chunked\r\n';
+    if (!hasDate) head += `\r\nDate: ${httpDate()}`;
+    if (this.#framing === 'chunked') head += '\r\nTransfer-Encoding: chunked';
     // 204 must not have a length; the one of 304 is that of the body which is not sent. RFC 9110 section 8.6.
-    else if (bodyLength !== undefined && status !== 204 && status !== 304) head += `Content-Length: ${bodyLength}\r\n`;
-    if (status === 426 && hasUpgrade(headers)) head += 'Connection: Upgrade\r\n';
-    if (this.isLast) head += 'Connection: close\r\n';
-    else if (this.#request.version === '1.0') head += 'Connection: keep-alive\r\n';
-    this.#head = `${head}\r\n`;
+    else if (bodyLength !== undefined && status !== 204 && status !== 304) head += `\r\nContent-Length: ${bodyLength}`;
+    if (status === 426 && hasUpgrade(headers)) head += '\r\nConnection: Upgrade';
+    if (this.isLast) head += '\r\nConnection: close';
+    else if (this.#request.version === '1.0') head += '\r\nConnection: keep-alive';
+    this.#head = `${head}\r\n\r\n`;
     // A head whose body has not come by the end of this turn must not wait for it: that may take as long as it likes.
     if (bodyLength !== 0) writeHeadLate(this);
   }
@@ -156,7 +156,7 @@ export class ServerResponse implements OutgoingResponse {
   switchProtocols(headers: readonly string[]): Tunnel {
     this.hasHead = true;
     const { socket } = this.#connection;
-    socket.write(`${appendFields(statusLine(101), headers)}Connection: Upgrade\r\n\r\n`, 'latin1');
+    socket.write(`${appendFields(statusLine(101), headers)}\r\nConnection: Upgrade\r\n\r\n`, 'latin1');
     return this.#connection.switchProtocols();
   }
 

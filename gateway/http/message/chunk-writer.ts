@@ -16,5 +16,5 @@ export function writeChunk(socket: Socket, chunk: Uint8Array): boolean {
 /** Gives the last chunk with its trailers (name, value, name, value ...). @see RFC 9112 section 7.1.2 */
 export function writeLastChunk(trailers: readonly string[] | undefined): string {
   if (!trailers || trailers.length === 0) return '0\r\n\r\n';
-  return `${appendFields('0\r\n', trailers)}\r\n`;
+  return `${appendFields('0', trailers)}\r\n\r\n`;
 }

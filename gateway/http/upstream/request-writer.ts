@@ -37,8 +37,8 @@ export function sendRequest(writer: MessageWriter, request: UpstreamRequest, eve
   const { body } = request;
   if (body === undefined) {
     // A method that expects content says that there is none; RFC 9110 section 8.6.
-    const framing = EXPECTS_CONTENT.has(request.method) ? 'Content-Length: 0\r\n' : '';
-    sendMessage(writer, `${writeHead(request)}${framing}\r\n`);
+    const framing = EXPECTS_CONTENT.has(request.method) ? '\r\nContent-Length: 0' : '';
+    sendMessage(writer, `${writeHead(request)}${framing}\r\n\r\n`);
     events.onSent();
     return NOTHING_TO_WAIT_FOR;
   }
@@ -46,7 +46,7 @@ export function sendRequest(writer: MessageWriter, request: UpstreamRequest, eve
   if (!isWhole || body.length > MAX_JOINED_BYTES) {
     return new BodySending(writer.socket, request, isWhole ? new WholeBody(body) : body, events);
   }
-  sendMessage(writer, `${writeHead(request)}Content-Length: ${body.length}\r\n\r\n${toLatin1(body)}`);
+  sendMessage(writer, `${writeHead(request)}\r\nContent-Length: ${body.length}\r\n\r\n${toLatin1(body)}`);
   events.onSent();
   return NOTHING_TO_WAIT_FOR;
 }
@@ -54,8 +54,8 @@ export function sendRequest(writer: MessageWriter, request: UpstreamRequest, eve
 const EXPECTS_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
 
 function writeHead({ method, target, headers, upgrade }: UpstreamRequest): string {
-  const head = appendFields(`${method} ${target} HTTP/1.1\r\n`, headers);
-  return upgrade === undefined ? head : `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
+  const head = appendFields(`${method} ${target} HTTP/1.1`, headers);
+  return upgrade === undefined ? head : `${head}\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}`;
 }
 
 function sendMessage(writer: MessageWriter, message: string): void {
@@ -77,9 +77,9 @@ class BodySending implements Sending, BodySink {
     this.#socket = socket;
     this.#body = body;
     this.#events = events;
-    const framing = body.length === undefined ? 'Transfer-Encoding: chunked' : `Content-Length: ${body.length}`;
-    const expect = body.expectsContinue ? 'Expect: 100-continue\r\n' : '';
-    writeLate(socket, `${writeHead(request)}${framing}\r\n${expect}\r\n`);
+    const framing = body.length === undefined ? '\r\nTransfer-Encoding: chunked' : `\r\nContent-Length: ${body.length}`;
+    const expect = body.expectsContinue ? '\r\nExpect: 100-continue' : '';
+    writeLate(socket, `${writeHead(request)}${framing}${expect}\r\n\r\n`);
     if (!body.expectsContinue) {
       this.proceed();
       return;
