@@ -86,6 +86,29 @@ export interface Walk {
   /** Lets nothing more come or go: its hook was cut, and with it all that was on the stack. */
   halt(): void;
   abandon(error: GatewayError): void;
+  /** Makes an answer of what was thrown, or breaks one off that is on its way. */
+  onError(error: unknown): void;
+}
+
+/**
+ * Goes on with `next`, a method of `self`, now or when what is waited for has settled. Not with a function made for the purpose: a
+ * request takes some ten such steps, and hardly one of them waits.
+ */
+export function after<Self extends Walk>(
+  self: Self,
+  waiting: MaybePromise<void>,
+  next: (this: Self) => MaybePromise<void>,
+): MaybePromise<void> {
+  return waiting ? goOnAfter(self, waiting, next) : next.call(self);
+}
+
+function goOnAfter<Self extends Walk>(
+  self: Self,
+  waiting: Promise<void>,
+  next: (this: Self) => MaybePromise<void>,
+): Promise<void> {
+  // The client left, or the upstream broke off, and that was the answer.
+  return waiting.then(() => (self.isSettled ? undefined : next.call(self)));
 }
 
 /**

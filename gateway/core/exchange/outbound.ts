@@ -1,6 +1,6 @@
 // Writes a request anew for its target: path joined, headers from parsed parts, the body as plugins left it.
 // Must not copy anything of the client's framing.
-import type { Chain } from '../hooks/chain.ts';
+import type { Chain, ChunkStep } from '../hooks/chain.ts';
 import { runChunkSteps, type Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { BodySource, Clock, IncomingRequest } from '../ports.ts';
@@ -121,7 +121,6 @@ export function buildOutgoingBody(
   walk: Walk,
   chain: Chain,
   source: BodySource | undefined,
-  onFailure: (error: unknown) => void,
 ): MaybePromise<Uint8Array | BodySource | undefined> {
   const steps = chain.requestChunk;
   const whole = walk.exchange.request.body;
@@ -132,5 +131,12 @@ export function buildOutgoingBody(
     const passed = runChunkSteps(walk, steps, whole, true);
     return passed instanceof Promise ? passed.then((bytes) => bytes ?? NO_BYTES) : (passed ?? NO_BYTES);
   }
-  return safe && transformBody(safe, (chunk, last) => runChunkSteps(walk, steps, chunk, last), onFailure);
+  return safe && transformSteps(walk, steps, safe);
+}
+
+// Apart, so that bodies which nobody changes pay for no function.
+function transformSteps(walk: Walk, steps: readonly ChunkStep[], source: BodySource): BodySource {
+  const transform = (chunk: Uint8Array, last: boolean): MaybePromise<Uint8Array | null> =>
+    runChunkSteps(walk, steps, chunk, last);
+  return transformBody(source, transform, (error) => walk.onError(error));
 }

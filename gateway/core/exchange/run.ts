@@ -3,7 +3,15 @@
 import { GatewayError } from '../errors.ts';
 import type { Chain } from '../hooks/chain.ts';
 import type { HookWatch } from '../hooks/watch.ts';
-import { runChunkSteps, runLogSteps, runResponseSteps, runSteps, runUpstreamSteps, type Walk } from '../pipeline.ts';
+import {
+  after,
+  runChunkSteps,
+  runLogSteps,
+  runResponseSteps,
+  runSteps,
+  runUpstreamSteps,
+  type Walk,
+} from '../pipeline.ts';
 import type { Logger, MaybePromise } from '../plugin.ts';
 import type { BodySource, Tunnel, UpstreamProtocol } from '../ports.ts';
 import { findConsumerChain } from '../snapshot.ts';
@@ -15,7 +23,7 @@ import { type ExchangeState, NO_BYTES, type OwnAnswer, type ResponseState } from
 import { readResponseHeaders } from './headers.ts';
 import { buildForwardRequest, buildOutgoingBody, takeForward } from './outbound.ts';
 import type { RunStart } from './receive.ts';
-import { readResponse, then, writeResponseHead } from './response-head.ts';
+import { takeResponse, writeResponseHead } from './response-head.ts';
 import { readTrailers } from './trailers.ts';
 import { findProtocol, splice } from './tunnel.ts';
 
@@ -32,6 +40,8 @@ export class Run implements ForwardHandler, Walk {
   #phase: 'request' | 'response' | 'streaming' | 'over' = 'request';
   /** Between upstream and client, where hooks take their time or change what passes. */
   #pipe: ChunkPipe | undefined;
+  /** Bytes of the upstream's body, when they are known and stay as many. */
+  #bodyLength: number | undefined;
   #isBroken = false;
 
   constructor(start: RunStart) {
@@ -49,41 +59,40 @@ export class Run implements ForwardHandler, Walk {
 
   /** Begins the walk. Never throws. */
   begin(): void {
-    this.#guard(() => this.#walkRequest());
+    this.#guard(this.#walkRequest);
   }
 
   #walkRequest(): MaybePromise<void> {
-    const { refusal } = this.#start;
     const { request, protectEnd, authenticateEnd } = this.#chain;
-    return then(runSteps(this, request, 0, refusal ? protectEnd : authenticateEnd), () => {
-      if (this.isSettled) return undefined;
-      if (this.exchange.answer) return this.#answer(this.exchange.answer);
-      if (refusal) throw refusal;
-      return this.#walkIdentified();
-    });
+    const end = this.#start.refusal ? protectEnd : authenticateEnd;
+    return after(this, runSteps(this, request, 0, end), this.#walkIdentified);
   }
 
   #walkIdentified(): MaybePromise<void> {
-    const { lease, entry } = this.#start;
+    if (this.exchange.answer) return this.#answer(this.exchange.answer);
+    const { lease, entry, refusal } = this.#start;
+    if (refusal) throw refusal;
     const { consumer } = this.exchange;
     if (consumer && entry) this.#chain = findConsumerChain(lease.snapshot, entry, consumer);
     const { request, authenticateEnd } = this.#chain;
-    return then(runSteps(this, request, authenticateEnd, request.length), () => {
-      if (this.isSettled) return undefined;
-      if (this.exchange.answer) return this.#answer(this.exchange.answer);
-      return then(runUpstreamSteps(this, this.#chain), () => {
-        // `runSteps` notes the last step it ran; from here on every instance has been reached.
-        this.reached = Number.MAX_SAFE_INTEGER;
-        if (!this.exchange.answer && !takeForward(this.exchange.request)) this.exchange.respond(200);
-        if (this.exchange.answer) return this.#answer(this.exchange.answer);
-        return then(this.exchange.request.release(), () => this.#send());
-      });
-    });
+    return after(this, runSteps(this, request, authenticateEnd, request.length), this.#walkUpstream);
+  }
+
+  #walkUpstream(): MaybePromise<void> {
+    if (this.exchange.answer) return this.#answer(this.exchange.answer);
+    return after(this, runUpstreamSteps(this, this.#chain), this.#leave);
+  }
+
+  #leave(): MaybePromise<void> {
+    // `runSteps` notes the last step it ran; from here on every instance has been reached.
+    this.reached = Number.MAX_SAFE_INTEGER;
+    if (!this.exchange.answer && !takeForward(this.exchange.request)) this.exchange.respond(200);
+    if (this.exchange.answer) return this.#answer(this.exchange.answer);
+    return after(this, this.exchange.request.release(), this.#send);
   }
 
   #send(): MaybePromise<void> {
-    if (this.isSettled) return;
-    const body = buildOutgoingBody(this, this.#chain, this.#start.incoming.body, (error) => this.onError(error));
+    const body = buildOutgoingBody(this, this.#chain, this.#start.incoming.body);
     return body instanceof Promise ? body.then((bytes) => this.#sendWith(bytes)) : this.#sendWith(body);
   }
 
@@ -113,27 +122,21 @@ export class Run implements ForwardHandler, Walk {
   }
 
   onHead(status: number, rawHeaders: readonly string[], protocol: UpstreamProtocol): void {
-    this.#guard(() => {
-      const length = this.#takeHead(status, rawHeaders, protocol);
-      const bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
-      return this.#walkResponse(() => this.#writeUpstreamHead(bodyLength));
-    });
+    try {
+      const length = takeResponse(this.#start, this.#sentMs, { status, rawHeaders, protocol });
+      this.#bodyLength = this.#chain.responseChunk.length > 0 ? undefined : length;
+      this.#await(this.#walkResponse(this.#writeUpstreamHead));
+    } catch (error) {
+      this.onError(error);
+    }
   }
 
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void {
     this.#guard(() => {
-      this.#takeHead(101, rawHeaders, 'http');
+      takeResponse(this.#start, this.#sentMs, { status: 101, rawHeaders, protocol: 'http' });
       const protocol = findProtocol(rawHeaders, this.#start.incoming.upgrade ?? '');
       return this.#walkResponse(() => this.#switch(protocol, tunnel));
     });
-  }
-
-  #takeHead(status: number, rawHeaders: readonly string[], protocol: UpstreamProtocol): number | undefined {
-    this.exchange.tally.upstreamMs = this.#start.context.ports.clock.monotonicMs() - this.#sentMs;
-    const { response, length } = readResponse(status, rawHeaders, protocol);
-    this.exchange.response = response;
-    this.#start.recording?.takeAnswer(status, response.headers);
-    return length;
   }
 
   #switch(protocol: string, tunnel: Tunnel): void {
@@ -152,17 +155,13 @@ export class Run implements ForwardHandler, Walk {
     return true;
   }
 
-  #writeUpstreamHead(length: number | undefined): void {
+  #writeUpstreamHead(): void {
     const { response } = this.exchange;
     if (!response || this.#phase === 'over' || this.#hasReplaced(response)) return;
-    this.#writeHead(response, length);
+    writeResponseHead(this.#start.outgoing, response, this.#bodyLength, this.exchange.httpVersion);
+    this.#phase = 'streaming';
     if (this.#pipe) this.#pipe.release();
     else this.#forward?.resume();
-  }
-
-  #writeHead(response: ResponseState, length: number | undefined): void {
-    writeResponseHead(this.#start.outgoing, response, length, this.exchange.httpVersion);
-    this.#phase = 'streaming';
   }
 
   onChunk(chunk: Uint8Array): boolean {
@@ -202,17 +201,13 @@ export class Run implements ForwardHandler, Walk {
     );
   }
 
-  #walkResponse(done: () => void): MaybePromise<void> {
+  #walkResponse(done: (this: Run) => void): MaybePromise<void> {
     this.#phase = 'response';
     this.exchange.answer = undefined;
     if (this.#chain.responseChunk.length > 0) this.#openPipe();
     const waiting = runResponseSteps(this, this.#chain.response);
-    if (!waiting) return done();
-    this.#openPipe();
-    return waiting.then(() => {
-      // The upstream broke off meanwhile, and that was the answer.
-      if (!this.isSettled) done();
-    });
+    if (waiting) this.#openPipe();
+    return after(this, waiting, done);
   }
 
   #answer(answer: OwnAnswer): MaybePromise<void> {
@@ -227,7 +222,8 @@ export class Run implements ForwardHandler, Walk {
     const { outgoing, incoming } = this.#start;
     incoming.body?.discard();
     // A length would say that a body was meant to come: in a call of gRPC its end goes with the head.
-    this.#writeHead(response, this.exchange.isGrpc ? undefined : body.length);
+    writeResponseHead(outgoing, response, this.exchange.isGrpc ? undefined : body.length, this.exchange.httpVersion);
+    this.#phase = 'streaming';
     if (body.length > 0 && incoming.method !== 'HEAD') {
       tally.responseBytes += body.length;
       outgoing.write(body);
@@ -236,13 +232,16 @@ export class Run implements ForwardHandler, Walk {
   }
 
   /** Runs a part of the walk; whatever it throws, now or later, becomes an answer. */
-  #guard(part: () => MaybePromise<void>): void {
+  #guard(part: (this: Run) => MaybePromise<void>): void {
     try {
-      const waiting = part();
-      if (waiting) waiting.catch((error: unknown) => this.onError(error));
+      this.#await(part.call(this));
     } catch (error) {
       this.onError(error);
     }
+  }
+
+  #await(waiting: MaybePromise<void>): void {
+    waiting?.catch((error: unknown) => this.onError(error));
   }
 
   onError(error: unknown): void {

@@ -3,7 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { GatewayError } from '../errors.ts';
 import type { FailPolicy } from '../manifest.ts';
-import type { Instance, Walk } from '../pipeline.ts';
+import type { Instance, PluginStats, Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { ChunkStep, Step } from './chain.ts';
 import { isCutOff } from './cut-off.ts';
@@ -49,15 +49,20 @@ export function runHook(walk: Walk, step: Step): Promise<void> | undefined {
       noteSuccess(walk, instance);
       return undefined;
     }
-    return bound(walk, step, result).finally(() => {
-      stats.totalMs += performance.now() - startedAt;
-    });
+    return timed(bound(walk, step, result), stats, startedAt);
   } catch (error) {
     watch.end();
     stats.totalMs += performance.now() - startedAt;
     fail(walk, step, error);
     return undefined;
   }
+}
+
+// Apart: what a function closes over is allocated when it is called, also by hooks that give no promise.
+function timed<Result>(result: Promise<Result>, stats: PluginStats, startedAt: number): Promise<Result> {
+  return result.finally(() => {
+    stats.totalMs += performance.now() - startedAt;
+  });
 }
 
 /** Runs a chunk hook; undefined = the chunk stays as it is. Gives a promise only when the hook gave one. @throws as `runHook` */
@@ -80,9 +85,7 @@ export function runChunkHook(
       stats.totalMs += performance.now() - startedAt;
       return result;
     }
-    return bound(walk, step, result).finally(() => {
-      stats.totalMs += performance.now() - startedAt;
-    });
+    return timed(bound(walk, step, result), stats, startedAt);
   } catch (error) {
     watch.end();
     stats.totalMs += performance.now() - startedAt;
