@@ -51,22 +51,28 @@ class CounterSeries implements Counter {
 }
 
 class HistogramSeries implements Histogram {
-  readonly counts: number[];
-  sum = 0;
+  /** The sum, then the counts: mostly in one line of the cache. With a series for each of ten thousand routes none is there yet. */
+  readonly #cells: number[];
   readonly #buckets: readonly number[];
 
   constructor(buckets: readonly number[]) {
     this.#buckets = buckets;
-    this.counts = new Array<number>(buckets.length + 1).fill(0);
+    this.#cells = new Array<number>(buckets.length + 2).fill(0);
+  }
+
+  get value(): HistogramValue {
+    const [sum = 0, ...counts] = this.#cells;
+    return { counts, sum };
   }
 
   observe(value: number): void {
     if (Number.isNaN(value)) return;
     const buckets = this.#buckets;
+    const cells = this.#cells;
     let index = 0;
     while (index < buckets.length && value > (buckets[index] ?? 0)) index++;
-    this.counts[index] = (this.counts[index] ?? 0) + 1;
-    this.sum += value;
+    cells[0] = (cells[0] ?? 0) + value;
+    cells[index + 1] = (cells[index + 1] ?? 0) + 1;
   }
 }
 
@@ -174,16 +180,11 @@ function* exportFamily(family: AnyFamily): Generator<FamilyData> {
   const head = { type, name, help, labelNames, ...(type === 'histogram' ? { buckets } : {}) };
   let series: SeriesData[] = [];
   for (const entry of family.all.values()) {
-    series.push({ labels: entry.labels, value: exportValue(entry.series) });
+    series.push({ labels: entry.labels, value: entry.series.value });
     if (series.length === SERIES_PER_PIECE) {
       yield { ...head, series };
       series = [];
     }
   }
   if (series.length > 0 || family.all.size === 0) yield { ...head, series };
-}
-
-function exportValue(series: CounterSeries | HistogramSeries): number | HistogramValue {
-  if (series instanceof CounterSeries) return series.value;
-  return { counts: [...series.counts], sum: series.sum };
 }

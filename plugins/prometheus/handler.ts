@@ -31,6 +31,9 @@ interface RouteSeries {
   readonly upstreamSeconds: Histogram;
   /** By method and status as one number. */
   readonly requests: Map<number, Counter>;
+  /** The one that was found last, and its number: most answers of a route are alike. */
+  lastNumber: number;
+  last: Counter | undefined;
 }
 
 interface State {
@@ -98,6 +101,8 @@ function findSeries({ api, route }: Exchange, { families, routes }: State): Rout
     seconds: families.seconds.series(api.name, route.name),
     upstreamSeconds: families.upstreamSeconds.series(api.name, route.name),
     requests: new Map(),
+    lastNumber: 0,
+    last: undefined,
   };
   if (routes.size >= MAX_ROUTES) routes.clear();
   routes.set(route.id, made);
@@ -109,9 +114,13 @@ function findRequests({ request, response }: Exchange, series: RouteSeries, { re
   // Without a response the client left before there was one: counted as status 0.
   const status = response?.status ?? 0;
   const number = (method + 1) * MAX_STATUS + status;
-  const found = series.requests.get(number);
-  if (found) return found;
-  const made = requests.series(series.api, series.route, METHODS[method] ?? OTHER_METHOD, String(status));
-  series.requests.set(number, made);
-  return made;
+  if (series.last && series.lastNumber === number) return series.last;
+  let found = series.requests.get(number);
+  if (!found) {
+    found = requests.series(series.api, series.route, METHODS[method] ?? OTHER_METHOD, String(status));
+    series.requests.set(number, found);
+  }
+  series.lastNumber = number;
+  series.last = found;
+  return found;
 }
