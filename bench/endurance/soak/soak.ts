@@ -13,7 +13,7 @@ import { findSlope, startWatch } from '../statistics.ts';
 import { type SoakTraffic, startSoakTraffic } from './traffic.ts';
 
 const SHARE = 0.7;
-const HARNESS_SHARE = 0.9;
+const HARNESS_SHARE = 0.75;
 const WARM_UP_MS = 10_000;
 const CAPACITY_MS = 10_000;
 const MINUTE_MS = 60_000;

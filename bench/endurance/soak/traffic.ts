@@ -64,13 +64,16 @@ export async function startSoakTraffic(port: number, perSecond: number | undefin
     const act = pickAct(port, random);
     underWay += 1;
     let free: Line | undefined = line;
+    let isBroken = false;
     try {
       if (!(await act.run(line))) fail(`${act.name}: another answer`);
     } catch (error) {
       fail(`${act.name}: ${error instanceof Error ? error.message : String(error)}`);
       line.close();
-      free = await openLine({ port }).catch(() => undefined);
+      isBroken = true;
     }
+    // An answer may say that it is the last one on its connection, as it does after very many.
+    if (isBroken || !line.isOpen) free = await openLine({ port }).catch(() => undefined);
     acts += 1;
     underWay -= 1;
     latencies.push(performance.now() - dueMs);
