@@ -91,8 +91,8 @@ export interface Walk {
 }
 
 /**
- * Goes on with `next`, a method of `self`, now or when what is waited for has settled. Not with a function made for the purpose: a
- * request takes some ten such steps, and hardly one of them waits.
+ * Goes on with `next`, a method of `self`, now or when what is waited for has settled. Not with a function made for the purpose:
+ * every request takes five such steps, and hardly one of them waits.
  */
 export function after<Self extends Walk>(
   self: Self,

@@ -11,8 +11,7 @@ import { SCHEDULER, type Scheduler } from './scheduler.ts';
 import { createSharedKeeper, type SharedKeeper } from './shared/keeper.ts';
 import type { SharedStores } from './shared/store.ts';
 
-/** A lease lasts this part of the shortest window, within the bounds below: what a crash strands comes back soon. */
-const LEASE_PART = 1;
+/** A lease lasts as long as the shortest window, within these bounds: what a crash strands comes back soon. */
 const MIN_LEASE_MS = 100;
 const MAX_LEASE_MS = 60_000;
 
@@ -208,5 +207,5 @@ export function createLimitsKeeper(options: LimitsKeeperOptions): LimitsKeeper {
 function leaseMsOf(windows: readonly LimitWindow[]): number {
   let shortestMs = Number.POSITIVE_INFINITY;
   for (const { windowMs } of windows) shortestMs = Math.min(shortestMs, windowMs);
-  return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, Math.round(shortestMs * LEASE_PART)));
+  return Math.min(MAX_LEASE_MS, Math.max(MIN_LEASE_MS, shortestMs));
 }

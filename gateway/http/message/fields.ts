@@ -26,7 +26,7 @@ function buildKinds(): Uint8Array {
 }
 
 /**
- * Reads lines from `at` to the end of `text`, each ended by CRLF but the last, onto `fields`: name, value, name, value ...
+ * Reads lines from `from` to the end of `text`, each ended by CRLF but the last, onto `fields`: name, value, name, value ...
  * without the blanks around values. One pass over the characters: this runs for every message.
  * @throws MalformedMessage on a folded line, an empty or malformed name, a blank before the colon, a control character, a
  * bare CR or LF, and above `maxLines`. @see RFC 9112 section 5
@@ -66,7 +66,7 @@ export function readToken(text: string, from: number, to: number): string | unde
   let hash = NO_HASH;
   for (let at = from; at < to; at++) {
     const code = text.charCodeAt(at);
-    if (code > 0xff || ((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return undefined;
+    if (((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return undefined;
     hash = addToHash(hash, code);
   }
   return to > from ? findName(text, from, to, hash) : undefined;

@@ -64,9 +64,8 @@ function readStatusLine(text: string, end: number): StatusLine {
   if (!isVersion11 && !text.startsWith('HTTP/1.0 ')) throw notAResponse();
   const status = 100 * digitAt(text, STATUS_AT) + 10 * digitAt(text, STATUS_AT + 1) + digitAt(text, STATUS_AT + 2);
   // A reason is not read by anybody, but must not hold what ends a line.
-  const hasReason = end > REASON_AT;
-  if (hasReason && (text.charCodeAt(REASON_AT) !== SPACE || !isFieldValue(text, REASON_AT, end))) throw notAResponse();
-  if (end < REASON_AT || status < 100) throw notAResponse();
+  const isReason = end === REASON_AT || text.charCodeAt(REASON_AT) === SPACE;
+  if (end < REASON_AT || status < 100 || !isReason || !isFieldValue(text, REASON_AT, end)) throw notAResponse();
   return { status, isVersion11 };
 }
 

@@ -36,7 +36,7 @@ export class WholeBody implements BodySource {
       this.bytesRead += piece.length;
       if (!sink.write(piece) && this.bytesRead < this.length) return;
     }
-    this.discard();
+    this.#sink = undefined;
     sink?.end();
   }
 

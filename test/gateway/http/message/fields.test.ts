@@ -1,6 +1,6 @@
-// Names of header fields, compared without regard to case.
+// Names of header fields: read as they were sent, compared without regard to case.
 import assert from 'node:assert/strict';
-import { isNamed, readToken } from '../../../../gateway/http/message/fields.ts';
+import { isNamed, readFields, readToken } from '../../../../gateway/http/message/fields.ts';
 
 const CHARACTERS = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter(
   (character) => readToken(character, 0, 1) === character,
@@ -17,6 +17,19 @@ describe('the name of a field', () => {
     );
 
     assert.deepEqual(differing, []);
+  });
+
+  it('is the one that was sent, also where others of its length have its hash', () => {
+    const alike = ['AaAa', 'AaBB', 'BBAa', 'BBBB'];
+    const sent = [...alike, ...alike, 'aAaA', 'AaA', 'AaAaA', `X-${'AaBB'.repeat(20)}`];
+    const fields: string[] = [];
+
+    readFields(sent.map((name) => `${name}: 1`).join('\r\n'), 0, 100, fields);
+
+    assert.deepEqual(
+      fields.filter((_, at) => at % 2 === 0),
+      sent,
+    );
   });
 
   it('is no other of the same length, and none that it begins', () => {
