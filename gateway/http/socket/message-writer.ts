@@ -2,6 +2,7 @@
 // Must not be used for what has to wait for a peer.
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { writeText } from './direct-write.ts';
 import { type HeldMessage, sendLate } from './late-writes.ts';
 
 /** Hears what becomes of a message. */
@@ -14,7 +15,7 @@ export interface MessageEvents {
 
 /**
  * Writes whole messages at the end of the turn. A stream's queue and callbacks cost a twentieth of a proxied request, and do
- * nothing for a message that waits for nothing: it goes by the socket's own `_write`, which is what the stream would call.
+ * nothing for a message that waits for nothing.
  */
 export class MessageWriter implements HeldMessage {
   readonly socket: Socket;
@@ -23,7 +24,6 @@ export class MessageWriter implements HeldMessage {
   #message = '';
   /** Writes that the system has not taken whole. */
   #pending = 0;
-  #isSending = false;
   /** What became of it is still to be told. */
   #isOwed = false;
 
@@ -61,9 +61,8 @@ export class MessageWriter implements HeldMessage {
     this.#message = '';
     if (message === '' || this.socket.destroyed) return;
     this.#pending++;
-    this.#isSending = true;
-    this.socket._write(message, 'latin1', this.#handed);
-    this.#isSending = false;
+    // What is taken at once is told with the others of the turn.
+    if (writeText(this.socket, message, this.#taken)) this.#pending--;
   }
 
   tell(): void {
@@ -72,11 +71,11 @@ export class MessageWriter implements HeldMessage {
     else this.#tellWritten();
   }
 
-  // Where the system takes all of it, this comes before `_write` returns, and is told with the others of the turn.
-  readonly #handed = (error?: Error | null): void => {
+  readonly #taken = (error?: Error | null): void => {
     this.#pending--;
+    if (this.socket.destroyed) return;
     if (error) this.socket.destroy(error);
-    else if (!this.#isSending && this.#pending === 0 && !this.socket.destroyed) this.#tellWritten();
+    else if (this.#pending === 0) this.#tellWritten();
   };
 
   #tellWritten(): void {
