@@ -2,7 +2,8 @@
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
 import type { BodySource, IncomingRequest } from '../../core/ports.ts';
-import { readFields, readToken } from '../message/fields.ts';
+import type { ByteText } from '../message/byte-text.ts';
+import { isLineEnd, readFields, readToken } from '../message/fields.ts';
 import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
 import { MalformedMessage } from '../message/malformed.ts';
 import type { ConnectionFacts } from './connection-options.ts';
@@ -44,15 +45,13 @@ export function toIncoming(
  * @throws GatewayError REQUEST_MALFORMED on any breach of the grammar and on ambiguous framing, HTTP_VERSION_UNSUPPORTED,
  * HEADERS_TOO_LARGE, EXPECTATION_FAILED. @see RFC 9112 sections 3 and 6
  */
-export function readRequestHead(text: string): RequestHead {
-  const end = text.indexOf('\r\n');
-  const lineEnd = end === -1 ? text.length : end;
-  const { method, target, version } = readRequestLine(text, lineEnd);
+export function readRequestHead(head: ByteText): RequestHead {
+  const { method, target, version, end } = readRequestLine(head);
   // What follows would be the bytes of a tunnel that was never made, read as requests. CVE-2025-64763.
   if (method === 'CONNECT')
     throw new GatewayError('METHOD_NOT_ALLOWED', 'CONNECT is not supported', { headers: { allow: '' } });
   const rawHeaders: string[] = [];
-  readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
+  readFields(head, end + 2, MAX_HEADER_LINES, rawHeaders);
   const facts = readMessageFacts(rawHeaders);
   if (facts.isChunked && version === '1.0') throw new MalformedMessage('Transfer-Encoding in HTTP/1.0');
   const expectsContinue = readExpectation(facts.expect, version);
@@ -64,17 +63,22 @@ export function readRequestHead(text: string): RequestHead {
   return { method, target, version, rawHeaders, facts, hasBody, isKeptAlive, expectsContinue, upgrade };
 }
 
-/** Reads the line that ends before `end`. */
-function readRequestLine(text: string, end: number): Pick<RequestHead, 'method' | 'target' | 'version'> {
-  const first = text.indexOf(' ');
-  const last = end - VERSION_LENGTH - 1;
-  if (first <= 0 || last <= first || first > MAX_METHOD_LENGTH || text.charCodeAt(last) !== SPACE) throw notARequest();
-  const method = readToken(text, 0, first);
-  const target = text.slice(first + 1, last);
-  if (method === undefined || !isVisible(target)) throw notARequest();
-  const version = text.slice(last + 1, end);
-  if (version === 'HTTP/1.1') return { method, target, version: '1.1' };
-  if (version === 'HTTP/1.0') return { method, target, version: '1.0' };
+interface RequestLine extends Pick<RequestHead, 'method' | 'target' | 'version'> {
+  /** Where the line ends. */
+  readonly end: number;
+}
+
+function readRequestLine(head: ByteText): RequestLine {
+  const { text } = head;
+  const methodEnd = findBlank(head, 0);
+  const targetEnd = findBlank(head, methodEnd + 1);
+  const end = targetEnd + 1 + VERSION_LENGTH;
+  const method = methodEnd > MAX_METHOD_LENGTH ? undefined : readToken(head, 0, methodEnd);
+  if (method === undefined || targetEnd === methodEnd + 1 || !isLineEnd(head, end)) throw notARequest();
+  const target = text.slice(methodEnd + 1, targetEnd);
+  const version = text.slice(targetEnd + 1, end);
+  if (version === 'HTTP/1.1') return { method, target, version: '1.1', end };
+  if (version === 'HTTP/1.0') return { method, target, version: '1.0', end };
   if (/^HTTP\/[02-9]\.\d$/.test(version)) throw new GatewayError('HTTP_VERSION_UNSUPPORTED', 'expected HTTP/1.1');
   throw notARequest();
 }
@@ -83,12 +87,16 @@ function notARequest(): MalformedMessage {
   return new MalformedMessage('expected METHOD TARGET HTTP/1.1');
 }
 
-function isVisible(target: string): boolean {
-  for (let at = 0; at < target.length; at++) {
-    const code = target.charCodeAt(at);
-    if (code < 0x21 || code > 0x7e) return false;
-  }
-  return target.length > 0;
+/** Gives where visible characters, which begin at `from`, end with a blank. */
+function findBlank({ text, bytes }: ByteText, from: number): number {
+  let at = from;
+  while (at < text.length && isVisible(bytes[at] ?? 0)) at++;
+  if (at >= text.length || bytes[at] !== SPACE) throw notARequest();
+  return at;
+}
+
+function isVisible(byte: number): boolean {
+  return byte > SPACE && byte < 0x7f;
 }
 
 function readExpectation(expect: string | undefined, version: string): boolean {

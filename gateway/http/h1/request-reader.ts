@@ -33,7 +33,8 @@ export class RequestReader {
     const end = this.#buffer.take(rest);
     if (end === -1) return -1;
     this.#emptyLine = 'none';
-    this.head = readRequestHead(this.#buffer.takeText());
+    this.head = readRequestHead(this.#buffer);
+    this.#buffer.forget();
     return skipped + end;
   }
 

@@ -1,5 +1,6 @@
 // Decodes a chunked body, in whatever pieces it arrives.
 // Must not hand on framing: extensions end here.
+import { toByteText } from './byte-text.ts';
 import { readFields } from './fields.ts';
 import { MalformedMessage } from './malformed.ts';
 
@@ -137,7 +138,7 @@ export class ChunkedDecoder {
     this.#state = 'done';
     if (this.#trailerText === '') return;
     this.#trailers = [];
-    readFields(this.#trailerText, 0, MAX_TRAILER_LINES, this.#trailers);
+    readFields(toByteText(this.#trailerText), 0, MAX_TRAILER_LINES, this.#trailers);
     this.#trailerText = '';
   }
 

@@ -1,5 +1,6 @@
 // Reads header and trailer lines, strictly: a name, a colon, a value, CRLF, and nothing else. Writes those that were checked.
 // Must not interpret fields: framing.ts does, and the core.
+import type { ByteText } from './byte-text.ts';
 import { addToHash, findName, lineStartOf, NO_HASH } from './known-names.ts';
 import { MalformedMessage } from './malformed.ts';
 
@@ -26,56 +27,61 @@ function buildKinds(): Uint8Array {
 }
 
 /**
- * Reads lines from `from` to the end of `text`, each ended by CRLF but the last, onto `fields`: name, value, name, value ...
- * without the blanks around values. One pass over the characters: this runs for every message.
+ * Reads lines from `from` to the end of a text, each ended by CRLF but the last, onto `fields`: name, value, name, value ...
+ * without the blanks around values. One pass over the bytes: this runs for every message.
  * @throws MalformedMessage on a folded line, an empty or malformed name, a blank before the colon, a control character, a
  * bare CR or LF, and above `maxLines`. @see RFC 9112 section 5
  */
-export function readFields(text: string, from: number, maxLines: number, fields: string[]): void {
+export function readFields(lines: ByteText, from: number, maxLines: number, fields: string[]): void {
+  const { text, bytes } = lines;
   const end = text.length;
   let at = from;
-  for (let lines = 0; at < end; lines++) {
-    if (lines === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, 'too-large');
+  for (let count = 0; at < end; count++) {
+    if (count === maxLines) throw new MalformedMessage(`more than ${maxLines} header lines`, 'too-large');
     const nameStart = at;
     let hash = NO_HASH;
     for (; at < end; at++) {
-      const code = text.charCodeAt(at);
-      if (((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) break;
-      hash = addToHash(hash, code);
+      const byte = bytes[at] ?? 0;
+      if (((KIND_OF_BYTE[byte] ?? 0) & NAME) === 0) break;
+      hash = addToHash(hash, byte);
     }
     // A folded line begins with a blank and so has an empty name.
-    if (at === nameStart || text.charCodeAt(at) !== COLON) throw new MalformedMessage('a malformed header name');
-    const name = findName(text, nameStart, at, hash);
+    if (at === nameStart || at === end || bytes[at] !== COLON) throw new MalformedMessage('a malformed header name');
+    const name = findName(lines, nameStart, at, hash);
     at++;
-    while (at < end && isBlank(text.charCodeAt(at))) at++;
+    while (at < end && isBlank(bytes[at])) at++;
     const valueStart = at;
-    while (at < end && ((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & VALUE) !== 0) at++;
+    at = findValueEnd(lines, at);
     let valueEnd = at;
-    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--;
+    while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1])) valueEnd--;
     fields.push(name, text.slice(valueStart, valueEnd));
-    if (at === end) return;
-    if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
-      throw new MalformedMessage('a header value holds a control character');
-    }
+    if (!isLineEnd(lines, at)) throw new MalformedMessage('a header value holds a control character');
     at += 2;
   }
 }
 
 /** Gives the token, such as a method, that goes from `from` to `to`; undefined = it is none. @see RFC 9110 section 5.6.2 */
-export function readToken(text: string, from: number, to: number): string | undefined {
+export function readToken(text: ByteText, from: number, to: number): string | undefined {
+  const { bytes } = text;
   let hash = NO_HASH;
   for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    if (((KIND_OF_BYTE[code] ?? 0) & NAME) === 0) return undefined;
-    hash = addToHash(hash, code);
+    const byte = bytes[at] ?? 0;
+    if (((KIND_OF_BYTE[byte] ?? 0) & NAME) === 0) return undefined;
+    hash = addToHash(hash, byte);
   }
   return to > from ? findName(text, from, to, hash) : undefined;
 }
 
-/** Says whether all from `from` to `to` may stand in a field value. @see RFC 9110 section 5.5 */
-export function isFieldValue(text: string, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (((KIND_OF_BYTE[text.charCodeAt(at)] ?? 0) & VALUE) === 0) return false;
-  return true;
+/** Gives where what may stand in a field value, and begins at `from`, ends. @see RFC 9110 section 5.5 */
+export function findValueEnd({ text, bytes }: ByteText, from: number): number {
+  let at = from;
+  while (at < text.length && ((KIND_OF_BYTE[bytes[at] ?? 0] ?? 0) & VALUE) !== 0) at++;
+  return at;
+}
+
+/** Says whether a line ends at `at`: with CRLF, or with the text. */
+export function isLineEnd({ text, bytes }: ByteText, at: number): boolean {
+  return at === text.length || (at < text.length && bytes[at] === CR && bytes[at + 1] === LF);
 }
 
 /** Adds a line to the text of a head, which does not end with CRLF and will not. */
@@ -104,6 +110,6 @@ export function isNamed(name: string, lower: string): boolean {
   return true;
 }
 
-function isBlank(code: number): boolean {
-  return code === SPACE || code === TAB;
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB;
 }

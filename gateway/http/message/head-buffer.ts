@@ -1,18 +1,21 @@
 // Collects the head of a message from the pieces in which it arrives.
 // Must not read it: it only finds its end, and what can never become one.
+import type { ByteText } from './byte-text.ts';
 import { MalformedMessage } from './malformed.ts';
 
-const HEAD_END = '\r\n\r\n';
+const HEAD_END_BYTES = 4;
 const CR = 0x0d;
 const LF = 0x0a;
 const TAB = 0x09;
 const FIRST_SIZE_BYTES = 1024;
+const NOTHING = new Uint8Array(0);
 
-/** Collects one head after another. */
-export class HeadBuffer {
-  #text = '';
+/** Collects one head after another. Is the last one, without the empty line at its end, from when `take` found it to `forget`. */
+export class HeadBuffer implements ByteText {
+  text = '';
+  bytes: Uint8Array = NOTHING;
   readonly #maxBytes: number;
-  #bytes: Buffer | undefined;
+  #collected: Buffer | undefined;
   #length = 0;
 
   constructor(maxBytes: number) {
@@ -24,11 +27,10 @@ export class HeadBuffer {
     return this.#length === 0;
   }
 
-  /** Gives the head without the empty line at its end, once `take` found one, and keeps it no longer: a connection may idle. */
-  takeText(): string {
-    const text = this.#text;
-    this.#text = '';
-    return text;
+  /** Keeps the head no longer: a connection may idle, and its bytes are lent. */
+  forget(): void {
+    this.text = '';
+    this.bytes = NOTHING;
   }
 
   /**
@@ -43,40 +45,44 @@ export class HeadBuffer {
 
   /** Nearly every head comes in one piece: no copy then. */
   #findWhole(piece: Buffer): number {
-    const end = piece.indexOf(HEAD_END, 0, 'latin1');
+    const end = findEnd(piece, 0, piece.length);
     if (end === -1) return -1;
     if (end > this.#maxBytes) throw this.#tooLarge(piece);
-    // Not cut out of a longer string: reading a slice character by character takes half as long again.
-    this.#text = piece.toString('latin1', 0, end);
-    return end + HEAD_END.length;
+    this.#found(piece, end);
+    return end + HEAD_END_BYTES;
   }
 
   #append(piece: Buffer): number {
     const before = this.#length;
-    const added = Math.min(piece.length, this.#maxBytes + HEAD_END.length - before);
+    const added = Math.min(piece.length, this.#maxBytes + HEAD_END_BYTES - before);
     const bytes = this.#reserve(before + added);
     piece.copy(bytes, before, 0, added);
     this.#length = before + added;
     // Not from the start again: a head that drips in byte by byte must not cost its length squared.
-    const end = bytes.subarray(0, this.#length).indexOf(HEAD_END, Math.max(0, before - 3), 'latin1');
+    const end = findEnd(bytes, Math.max(0, before - 3), this.#length);
     if (end === -1) {
       checkPartial(bytes, Math.max(0, before - 1), this.#length);
       // Not at the bound itself: what is missing of the empty line may come yet.
-      if (this.#length === this.#maxBytes + HEAD_END.length) throw this.#tooLarge(bytes);
+      if (this.#length === this.#maxBytes + HEAD_END_BYTES) throw this.#tooLarge(bytes);
       return -1;
     }
-    this.#text = bytes.toString('latin1', 0, end);
-    this.#bytes = undefined;
+    this.#found(bytes, end);
+    this.#collected = undefined;
     this.#length = 0;
-    return end + HEAD_END.length - before;
+    return end + HEAD_END_BYTES - before;
+  }
+
+  #found(bytes: Buffer, end: number): void {
+    this.text = bytes.toString('latin1', 0, end);
+    this.bytes = bytes;
   }
 
   #reserve(length: number): Buffer {
-    const old = this.#bytes;
+    const old = this.#collected;
     if (old && old.length >= length) return old;
     const bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_SIZE_BYTES, 2 * length));
     old?.copy(bytes, 0, 0, this.#length);
-    this.#bytes = bytes;
+    this.#collected = bytes;
     return bytes;
   }
 
@@ -88,6 +94,22 @@ export class HeadBuffer {
       hasLine ? 'too-large' : 'line-too-long',
     );
   }
+}
+
+/**
+ * Finds where CR LF CR LF begins in `bytes[from..to)`; -1 = it is not there. Looks where its last byte may be, which is at every
+ * fourth place as a rule. Not by `indexOf`: to leave compiled code takes as long as a whole head here.
+ */
+function findEnd(bytes: Uint8Array, from: number, to: number): number {
+  let at = from + 3;
+  while (at < to) {
+    const byte = bytes[at];
+    if (byte === LF) {
+      if (bytes[at - 1] === CR && bytes[at - 2] === LF && bytes[at - 3] === CR) return at - 3;
+      at += 2;
+    } else at += byte === CR ? 1 : 4;
+  }
+  return -1;
 }
 
 // Bare line ends and control characters never make a head: whoever sends them must not wait for a time-out to learn it.

@@ -1,5 +1,6 @@
 // Names of header fields that came lately: one that comes again is no new string, and its hash is known to every map.
 // Must not hold much: clients choose names.
+import type { ByteText } from './byte-text.ts';
 
 /** Names kept; a power of two. */
 const SLOTS = 1_024;
@@ -11,16 +12,16 @@ const names: string[] = Array.from({ length: SLOTS }, () => '');
 /** Begins the hash of a name. */
 export const NO_HASH = 0;
 
-/** Adds a character to the hash of a name. */
+/** Adds a byte to the hash of a name. */
 export function addToHash(hash: number, code: number): number {
   return (Math.imul(hash, 31) + code) | 0;
 }
 
-/** Gives the name that stands in `text` from `from` to `to`, whose hash is `hash`, as it was sent. */
-export function findName(text: string, from: number, to: number, hash: number): string {
+/** Gives the name that stands from `from` to `to`, whose hash is `hash`, as it was sent. */
+export function findName({ text, bytes }: ByteText, from: number, to: number, hash: number): string {
   const slot = (hash ^ (hash >>> 10)) & (SLOTS - 1);
   const known = names[slot] ?? '';
-  if (known.length === to - from && standsAt(known, text, from)) return known;
+  if (known.length === to - from && standsAt(known, bytes, from)) return known;
   const name = text.slice(from, to);
   if (name.length > MAX_LENGTH) return name;
   const copy = copyOf(name);
@@ -51,7 +52,7 @@ function copyOf(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }
 
-function standsAt(name: string, text: string, from: number): boolean {
-  for (let at = 0; at < name.length; at++) if (name.charCodeAt(at) !== text.charCodeAt(from + at)) return false;
+function standsAt(name: string, bytes: Uint8Array, from: number): boolean {
+  for (let at = 0; at < name.length; at++) if (name.charCodeAt(at) !== bytes[from + at]) return false;
   return true;
 }

@@ -1,6 +1,7 @@
 // Reads the head of an upstream's response, strictly: what is not exactly HTTP/1.1 is no response.
 // Must not read bodies: it only says how the body is framed.
-import { isFieldValue, readFields } from '../message/fields.ts';
+import type { ByteText } from '../message/byte-text.ts';
+import { findValueEnd, isLineEnd, readFields } from '../message/fields.ts';
 import { isConnectionOption, type MessageFacts, readMessageFacts } from '../message/framing.ts';
 import { MalformedMessage } from '../message/malformed.ts';
 
@@ -38,12 +39,10 @@ const UNTIL_CLOSE: BodyFraming = { kind: 'until-close' };
  * Reads a head without the empty line at its end.
  * @throws MalformedMessage on any breach of the grammar, and on framing that two readers could read in different ways.
  */
-export function readResponseHead(text: string, method: string): ResponseHead {
-  const end = text.indexOf('\r\n');
-  const lineEnd = end === -1 ? text.length : end;
-  const { status, isVersion11 } = readStatusLine(text, lineEnd);
+export function readResponseHead(head: ByteText, method: string): ResponseHead {
+  const { status, isVersion11, end } = readStatusLine(head);
   const rawHeaders: string[] = [];
-  readFields(text, lineEnd + 2, MAX_HEADER_LINES, rawHeaders);
+  readFields(head, end + 2, MAX_HEADER_LINES, rawHeaders);
   const facts = readMessageFacts(rawHeaders);
 
   const framing = findFraming(status, method, facts);
@@ -56,21 +55,26 @@ export function readResponseHead(text: string, method: string): ResponseHead {
 interface StatusLine {
   readonly status: number;
   readonly isVersion11: boolean;
+  /** Where the line ends. */
+  readonly end: number;
 }
 
-/** Reads the line that ends before `end`, by hand: this runs for every response. */
-function readStatusLine(text: string, end: number): StatusLine {
+/** Reads the first line, by hand: this runs for every response. */
+function readStatusLine(head: ByteText): StatusLine {
+  const { text, bytes } = head;
   const isVersion11 = text.startsWith('HTTP/1.1 ');
   if (!isVersion11 && !text.startsWith('HTTP/1.0 ')) throw notAResponse();
-  const status = 100 * digitAt(text, STATUS_AT) + 10 * digitAt(text, STATUS_AT + 1) + digitAt(text, STATUS_AT + 2);
+  if (text.length < REASON_AT) throw notAResponse();
+  const status = 100 * digitAt(bytes, STATUS_AT) + 10 * digitAt(bytes, STATUS_AT + 1) + digitAt(bytes, STATUS_AT + 2);
   // A reason is not read by anybody, but must not hold what ends a line.
-  const isReason = end === REASON_AT || text.charCodeAt(REASON_AT) === SPACE;
-  if (end < REASON_AT || status < 100 || !isReason || !isFieldValue(text, REASON_AT, end)) throw notAResponse();
-  return { status, isVersion11 };
+  const end = findValueEnd(head, REASON_AT);
+  const isReason = end === REASON_AT || bytes[REASON_AT] === SPACE;
+  if (status < 100 || !isReason || !isLineEnd(head, end)) throw notAResponse();
+  return { status, isVersion11, end };
 }
 
-function digitAt(text: string, at: number): number {
-  const digit = text.charCodeAt(at) - DIGIT_0;
+function digitAt(bytes: Uint8Array, at: number): number {
+  const digit = (bytes[at] ?? 0) - DIGIT_0;
   if (digit >= 0 && digit <= 9) return digit;
   throw notAResponse();
 }

@@ -69,7 +69,8 @@ export class ResponseReader {
     this.#buffer ??= new HeadBuffer(MAX_HEAD_BYTES);
     const end = this.#buffer.take(piece);
     if (end === -1) return undefined;
-    const head = readResponseHead(this.#buffer.takeText(), this.#method);
+    const head = readResponseHead(this.#buffer, this.#method);
+    this.#buffer.forget();
     const rest = piece.subarray(end);
     if (head.status >= 200) {
       this.#begin(head);

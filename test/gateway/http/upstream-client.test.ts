@@ -1,6 +1,7 @@
 // The upstream client: what it takes for a response, however the bytes are cut, and what it does with connections.
 import assert from 'node:assert/strict';
 import type { BodySource, TargetAddress, UpstreamFailure, UpstreamRequest } from '../../../gateway/core/ports.ts';
+import { toByteText } from '../../../gateway/http/message/byte-text.ts';
 import { createUpstreamClient } from '../../../gateway/http/upstream/client.ts';
 import { readResponseHead } from '../../../gateway/http/upstream/head-parser.ts';
 import { ResponseReader } from '../../../gateway/http/upstream/response-reader.ts';
@@ -105,13 +106,16 @@ describe('upstream client', () => {
     });
 
     it('keeps a connection only when both sides can', () => {
-      const isKept = (head: string): boolean => readResponseHead(head, 'GET').isKeptAlive;
+      const isKept = (head: string): boolean => readResponseHead(toByteText(head), 'GET').isKeptAlive;
 
       assert.equal(isKept('HTTP/1.1 200 OK\r\nContent-Length: 0'), true);
       assert.equal(isKept('HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x, Close'), false);
       assert.equal(isKept('HTTP/1.0 200 OK\r\nContent-Length: 0'), false);
       assert.equal(isKept('HTTP/1.1 200 OK'), false);
-      assert.equal(readResponseHead('HTTP/1.1 200 OK\r\nKeep-Alive: max=5, timeout=7', 'GET').keepAliveSeconds, 7);
+      assert.equal(
+        readResponseHead(toByteText('HTTP/1.1 200 OK\r\nKeep-Alive: max=5, timeout=7'), 'GET').keepAliveSeconds,
+        7,
+      );
     });
   });
 
