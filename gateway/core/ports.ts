@@ -106,7 +106,7 @@ export interface OutgoingResponse {
   writeInformational(status: number, headers: readonly string[]): void;
   /** Writes the head. `bodyLength` undefined = unknown, 0 = no body. */
   writeHead(status: number, headers: readonly string[], bodyLength: number | undefined): void;
-  /** Gives false when the caller should wait for `onDrain`. */
+  /** Gives false when the caller should wait for `onDrain`. The chunk is lent until this returns. */
   write(chunk: Uint8Array): boolean;
   /** `trailers` are left out where the client did not say that it reads them. */
   end(trailers?: readonly string[]): void;
@@ -203,7 +203,7 @@ export interface UpstreamHandler {
   /** The target switches protocols; what goes wrong from here on is told to the tunnel's sink. */
   onUpgrade(rawHeaders: readonly string[], tunnel: Tunnel): void;
   onHead(status: number, rawHeaders: readonly string[]): void;
-  /** Gives false when the connection should pause until `resume`. */
+  /** Gives false when the connection should pause until `resume`. The chunk is lent until this returns: who keeps it copies it. */
   onChunk(chunk: Uint8Array): boolean;
   onEnd(trailers?: readonly string[]): void;
   /** `wasReused`: the failure hit a kept-alive connection that may have been closed before the request came. */

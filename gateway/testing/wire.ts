@@ -109,7 +109,7 @@ export function fakeOutgoing(): { readonly outgoing: OutgoingResponse; readonly 
       headers = readLines(lines);
     },
     write(chunk) {
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk));
       return true;
     },
     end: () => close(true),

@@ -165,7 +165,8 @@ export class Run implements ForwardHandler, Walk {
   }
 
   onChunk(chunk: Uint8Array): boolean {
-    return this.#pipe ? this.#pipe.write(chunk) : this.#writeChunk(chunk);
+    // What goes through hooks is theirs to keep, and waits for them.
+    return this.#pipe ? this.#pipe.write(Buffer.from(chunk)) : this.#writeChunk(chunk);
   }
 
   #writeChunk(chunk: Uint8Array): boolean {

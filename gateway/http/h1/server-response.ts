@@ -117,7 +117,9 @@ export class ServerResponse implements OutgoingResponse {
       socket.cork();
       socket.write(head, 'latin1');
     }
-    const mayGoOn = this.#framing === 'chunked' ? writeChunk(socket, chunk) : socket.write(chunk);
+    // The stream of the socket keeps it until the system has taken it.
+    const kept = Buffer.from(chunk);
+    const mayGoOn = this.#framing === 'chunked' ? writeChunk(socket, kept) : socket.write(kept);
     if (head !== '') socket.uncork();
     if (!mayGoOn) this.#connection.onStalled();
     return mayGoOn;

@@ -99,7 +99,8 @@ export class ServerStream implements OutgoingResponse, Timed {
     if (this.#left !== undefined) this.#left -= chunk.length;
     this.#owner.traffic.countSent(chunk.length);
     const isLast = this.#left !== undefined && this.#left <= 0 && !this.#facts.acceptsTrailers;
-    const mayGoOn = isLast ? this.#pieces.end(chunk) : this.#pieces.write(chunk);
+    const kept = Buffer.from(chunk);
+    const mayGoOn = isLast ? this.#pieces.end(kept) : this.#pieces.write(kept);
     if (!mayGoOn) this.#stall();
     // Whoever sends has done so: it need not wait for the client.
     return mayGoOn || isLast;

@@ -149,8 +149,7 @@ export class Call implements UpstreamCall, Borrower<Connection>, Timed, Response
   onBody(bytes: Buffer): void {
     if (this.isOver) return;
     this.#hasProgressed = true;
-    // The bytes are lent by the connection, and whoever gets them may keep them.
-    if (this.#handler.onChunk(Buffer.from(bytes)) || this.isOver || this.#isPaused) return;
+    if (this.#handler.onChunk(bytes) || this.isOver || this.#isPaused) return;
     this.#isPaused = true;
     this.#connection?.socket.pause();
   }
