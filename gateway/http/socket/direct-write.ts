@@ -11,8 +11,9 @@ interface WriteRequest {
   oncomplete(status: number): void;
 }
 
-/** Is what Node's sockets write by. Both calls give 0 or the negative number of an error. */
+/** Is what Node's sockets write by. */
 interface TextHandle {
+  /** Gives 0, or the negative number of an error. */
   writeLatin1String(request: WriteRequest, text: string): number;
   /** Bytes that the system has still to take. */
   readonly writeQueueSize: number;
@@ -30,7 +31,8 @@ let spare: WriteRequest | undefined;
  */
 export function writeText(socket: Socket, text: string, later: Taken): boolean {
   const { _handle: handle } = socket as Socket & { readonly _handle?: TextHandle | null };
-  if (!spare || !handle || socket.connecting) return writeBySocket(socket, text, later);
+  // What waits already is Node's to go on with, and so is a handle that does not say what waits.
+  if (!spare || handle?.writeQueueSize !== 0 || socket.connecting) return writeBySocket(socket, text, later);
   const request = spare;
   // Not to be had by another write before it is known to be free: the system would take two for one.
   spare = undefined;
