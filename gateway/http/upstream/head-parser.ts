@@ -64,7 +64,6 @@ function readStatusLine(head: ByteText): StatusLine {
   const { text, bytes } = head;
   const isVersion11 = text.startsWith('HTTP/1.1 ');
   if (!isVersion11 && !text.startsWith('HTTP/1.0 ')) throw notAResponse();
-  if (text.length < REASON_AT) throw notAResponse();
   const status = 100 * digitAt(bytes, STATUS_AT) + 10 * digitAt(bytes, STATUS_AT + 1) + digitAt(bytes, STATUS_AT + 2);
   // A reason is not read by anybody, but must not hold what ends a line.
   const end = findValueEnd(head, REASON_AT);
