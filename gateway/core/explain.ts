@@ -5,10 +5,11 @@ import { findAmong, type PluginFinder } from './document/installs.ts';
 import { GatewayError } from './errors.ts';
 import { readHost } from './exchange/headers.ts';
 import type { Binding, Consumer, Scope } from './model.ts';
+import { buildEntries, type RouteEntry } from './routing/entry.ts';
 import { buildCondition, type MatchRequest, matchesHost, matchesPath } from './routing/match.ts';
 import { readRequestTarget } from './routing/path.ts';
 import { buildBindingIndex, orderBindings, resolveBindings } from './routing/resolve.ts';
-import { buildEntries, createRouterBuilder, EMPTY_ROUTER, findRoute, type RouteEntry } from './routing/router.ts';
+import { createRouterBuilder, EMPTY_ROUTER, findRoute } from './routing/router.ts';
 import { atOnce } from './slicer.ts';
 import { joinUpstreamTarget } from './upstream/target-path.ts';
 

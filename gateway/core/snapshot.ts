@@ -7,6 +7,7 @@ import { buildChain, type Chain, EMPTY_CHAIN } from './hooks/chain.ts';
 import type { Binding, Update } from './model.ts';
 import type { LoadedPlugin, Loan } from './pipeline.ts';
 import type { Consumer } from './plugin.ts';
+import type { RouteEntry } from './routing/entry.ts';
 import {
   type BindingChange,
   type BindingIndex,
@@ -15,7 +16,7 @@ import {
   orderBindings,
   resolveBindings,
 } from './routing/resolve.ts';
-import { createRouterBuilder, EMPTY_ROUTER, type RouteEntry, type Router } from './routing/router.ts';
+import { createRouterBuilder, EMPTY_ROUTER, type Router } from './routing/router.ts';
 import { changeInstances, type InstanceSet } from './setup/instances.ts';
 import { changeRuns, closeRuns, type RunSet } from './setup/runs.ts';
 import type { PluginSource } from './setup/source.ts';
@@ -162,10 +163,11 @@ function* changeRouter(base: Snapshot, state: DocumentState, ids: ReadonlySet<st
 
 /** Gives the chain of a route for callers not (yet) known. */
 export function findRouteChain(snapshot: Snapshot, entry: RouteEntry): Chain {
-  const { memo } = entry;
-  if (memo?.of === snapshot.chains) return (memo as ChainMemo).chain;
-  const compiled = compileChain(snapshot, { apiId: entry.api.id, routeId: entry.route.id });
-  entry.memo = compiled;
+  const known = entry.chain;
+  if (known?.of === snapshot.chains) return (known as ChainMemo).chain;
+  const { apiId, routeId } = entry;
+  const compiled = compileChain(snapshot, { apiId, routeId });
+  entry.chain = compiled;
   return compiled.chain;
 }
 
@@ -175,8 +177,7 @@ export function findConsumerChain(snapshot: Snapshot, entry: RouteEntry, consume
   const isNamed = index.byConsumer.has(consumer.id);
   const groups = index.byGroup.size === 0 ? NO_GROUPS : consumer.groups.filter((group) => index.byGroup.has(group));
   if (!isNamed && groups.length === 0) return findRouteChain(snapshot, entry);
-  const apiId = entry.api.id;
-  const routeId = entry.route.id;
+  const { apiId, routeId } = entry;
   const key = `${apiId} ${routeId} ${isNamed ? consumer.id : ''} ${groups.join(' ')}`;
   return findChain(snapshot, key, () => compileChain(snapshot, { apiId, routeId, consumerId: consumer.id, groups }));
 }

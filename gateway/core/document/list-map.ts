@@ -3,8 +3,23 @@
 import type { Steps } from '../slicer.ts';
 import { editMap } from './layered-map.ts';
 
-/** Holds lists by key; a list that would be empty is not there. */
-export type ListMap<Item> = ReadonlyMap<string, readonly Item[]>;
+/**
+ * Holds lists by key. A list that would be empty is not there, and one of a single item is that item: most are, and a request
+ * that looks one up would have to fetch the list from memory to find it. No item is an array.
+ */
+export type ListMap<Item> = ReadonlyMap<string, Item | readonly Item[]>;
+
+/** Says whether what a map of lists holds is several items. */
+export function isSeveral<Item>(found: Item | readonly Item[]): found is readonly Item[] {
+  return Array.isArray(found);
+}
+
+/** Gives the list of a key. */
+export function listAt<Item>(map: ListMap<Item>, key: string): readonly Item[] {
+  const found = map.get(key);
+  if (found === undefined) return [];
+  return isSeveral(found) ? found : [found];
+}
 
 /** Is a map of lists in the making. */
 export interface ListMapEdit<Item> {
@@ -21,14 +36,16 @@ export function editLists<Item>(base: ListMap<Item>): ListMapEdit<Item> {
     listOf(key) {
       const known = own.get(key);
       if (known) return known;
-      const list = [...(base.get(key) ?? [])];
+      const list = [...listAt(base, key)];
       own.set(key, list);
       return list;
     },
     *build(compare) {
       const edit = editMap(base);
       for (const [key, list] of own) {
-        if (list.length === 0) edit.delete(key);
+        const [first] = list;
+        if (first === undefined) edit.delete(key);
+        else if (list.length === 1) edit.set(key, first);
         else edit.set(key, compare ? list.sort(compare) : list);
         yield;
       }

@@ -4,12 +4,11 @@ import type { Chain, ChunkStep } from '../hooks/chain.ts';
 import { runChunkSteps, type Walk } from '../pipeline.ts';
 import type { MaybePromise } from '../plugin.ts';
 import type { BodySource, Clock, IncomingRequest } from '../ports.ts';
-import type { RouteEntry } from '../routing/router.ts';
-import type { TargetState } from '../upstream/balancer.ts';
+import type { RouteEntry } from '../routing/entry.ts';
+import type { Destination, TargetState } from '../upstream/balancer.ts';
 import type { ForwardRequest } from '../upstream/forward.ts';
 import { isHttp2 } from '../upstream/protocol.ts';
 import { joinUpstreamTarget } from '../upstream/target-path.ts';
-import type { Destination } from '../upstream/upstreams.ts';
 import { type ClientFacts, writeClientCertificate, writeOwnHeaders } from './client.ts';
 import { type ExchangeState, NO_BYTES, type RequestState } from './exchange.ts';
 import { OWN_FIELDS } from './field-name.ts';
@@ -32,10 +31,8 @@ export interface Outbound {
 /** Writes the request for whichever target is chosen. */
 export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodySource | undefined): ForwardRequest {
   const { exchange, entry, destination } = outbound;
-  const { api, route } = entry;
-  const timeouts = route.timeouts ? { ...api.timeouts, ...route.timeouts } : api.timeouts;
   const host = takeOwnFields(exchange.request.headers);
-  const deadlineMs = findDeadline(outbound, timeouts.totalMs ?? 0);
+  const deadlineMs = findDeadline(outbound, entry.totalMs);
   // Both sides of a call may be silent for as long as its target allows, which speaks HTTP/2 and is watched for that.
   const isCall = exchange.isGrpc && destination.balancer.targets.every(({ protocol }) => isHttp2(protocol));
   if (isCall) outbound.incoming.body?.allowSilence?.();
@@ -46,11 +43,11 @@ export function buildForwardRequest(outbound: Outbound, body: Uint8Array | BodyS
     headersFor: (target) => headersFor(outbound, host, target, deadlineMs),
     body,
     upgrade: outbound.incoming.upgrade,
-    connectMs: timeouts.connectMs,
-    responseMs: timeouts.responseMs,
-    idleMs: timeouts.idleMs,
+    connectMs: entry.connectMs,
+    responseMs: entry.responseMs,
+    idleMs: entry.idleMs,
     deadlineMs,
-    retries: api.retries.attempts,
+    retries: entry.retries,
   };
 }
 
@@ -83,14 +80,14 @@ function headersFor(
 ): readonly string[] {
   const { exchange, entry, client, incoming, clock } = outbound;
   // HTTP/1.0 may come without Host.
-  const lines = ['Host', host ?? ((entry.api.preserveHost && client.host) || target.authority)];
+  const lines = ['Host', host ?? ((entry.preserveHost && client.host) || target.authority)];
   exchange.request.headers.writeTo(lines);
   writeOwnHeaders(lines, exchange, client, incoming.localPort);
   // Less what has passed; the target learns of our own bound as well, and need not work for nobody.
   if (exchange.isGrpc && deadlineMs !== undefined) {
     lines.push('grpc-timeout', writeGrpcTimeout(deadlineMs - clock.monotonicMs()));
   }
-  const isTold = entry.api.clientCertificate?.forward === true && exchange.client.certificate !== undefined;
+  const isTold = entry.clientCertificate?.forward === true && exchange.client.certificate !== undefined;
   if (isTold && incoming.tls?.peer) writeClientCertificate(lines, incoming.tls.peer);
   return lines;
 }

@@ -6,9 +6,10 @@ import { GatewayError } from '../errors.ts';
 import type { Chain } from '../hooks/chain.ts';
 import type { ClientCertificate, Exchange } from '../plugin.ts';
 import type { IncomingRequest, OutgoingResponse, Recording } from '../ports.ts';
+import type { RouteEntry } from '../routing/entry.ts';
 import type { MatchRequest } from '../routing/match.ts';
 import { readRequestTarget } from '../routing/path.ts';
-import { findRoute, type RouteEntry } from '../routing/router.ts';
+import { findRoute } from '../routing/router.ts';
 import { EMPTY_SNAPSHOT, findRouteChain, findUnroutedChain, type Snapshot } from '../snapshot.ts';
 import { findClientRefusal } from '../tls/client-certificate.ts';
 import { type ClientFacts, readClient } from './client.ts';
@@ -65,7 +66,7 @@ export function openRun(context: EngineContext, incoming: IncomingRequest, outgo
   if (refusal?.code === 'MISDIRECTED_REQUEST') outgoing.closeAfter();
   const client = readClient(incoming, received.head, context.isTrusted);
   const exchange = buildExchange({ context, incoming, received, entry, client, refusal });
-  const perSecond = entry?.api.recordPerSecond;
+  const perSecond = entry?.recordPerSecond;
   const recording = perSecond === undefined ? undefined : ports.recorder?.begin(exchange, perSecond);
   return new Run({ context, lease, incoming, outgoing, exchange, chain, client, beganMs, entry, refusal, recording });
 }
@@ -134,7 +135,7 @@ function judgeClient(
   { tls }: IncomingRequest,
   { host, entry }: { readonly host: string; readonly entry: RouteEntry },
 ): GatewayError | undefined {
-  const policy = entry.api.clientCertificate;
+  const policy = entry.clientCertificate;
   if (policy === undefined) return undefined;
   return findClientRefusal({ policy, policies: clientPolicies, tls, host, nowMs: ports.clock.wallMs() });
 }
@@ -153,8 +154,8 @@ function buildExchange(parts: {
   return new ExchangeState({
     id: ports.nextId(),
     httpVersion: incoming.httpVersion,
-    api: entry ? { id: entry.api.id, name: entry.api.name } : NO_API,
-    route: entry ? { id: entry.route.id, name: entry.route.name ?? entry.route.id } : NO_API,
+    api: entry ? { id: entry.apiId, name: entry.apiName } : NO_API,
+    route: entry ? { id: entry.routeId, name: entry.routeName } : NO_API,
     client: toClient(client, refusal === undefined && entry ? findAccepted(incoming, entry) : undefined),
     request: new RequestState({
       method: incoming.method,
@@ -176,7 +177,7 @@ function toClient({ ip, scheme }: ClientFacts, certificate: ClientCertificate | 
 }
 
 /** Gives the certificate of a client that was not refused; one that nobody judged is nobody's. */
-function findAccepted({ tls }: IncomingRequest, { api }: RouteEntry): ClientCertificate | undefined {
-  const wasJudged = api.clientCertificate !== undefined && api.clientCertificate.mode !== 'off';
+function findAccepted({ tls }: IncomingRequest, { clientCertificate }: RouteEntry): ClientCertificate | undefined {
+  const wasJudged = clientCertificate !== undefined && clientCertificate.mode !== 'off';
   return wasJudged ? tls?.peer?.certificate : undefined;
 }

@@ -99,7 +99,7 @@ export class Run implements ForwardHandler, Walk {
   #sendWith(body: Uint8Array | BodySource | undefined): void {
     if (this.isSettled) return;
     const { context, entry, incoming, client, beganMs } = this.#start;
-    const destination = entry && context.upstreams.find(entry.api);
+    const destination = entry && context.upstreams.find(entry);
     if (!entry || !destination) throw new GatewayError('NO_HEALTHY_TARGET', 'the upstream of this api does not exist');
     const request = buildForwardRequest(
       { exchange: this.exchange, incoming, client, entry, destination, beganMs, clock: context.ports.clock },

@@ -1,7 +1,7 @@
 // Decides which bindings hold for a route and a consumer, and in which order they run.
 // Must not run plugins: the admin explains with the same code.
 import type { PluginFinder } from '../document/installs.ts';
-import { editLists, type ListMap } from '../document/list-map.ts';
+import { editLists, type ListMap, listAt } from '../document/list-map.ts';
 import type { Binding, Scope } from '../model.ts';
 import type { Stage } from '../plugin.ts';
 import { atOnce, type Steps } from '../slicer.ts';
@@ -142,9 +142,9 @@ export function resolveBindings(index: BindingIndex, subject: Subject): readonly
 }
 
 function listCandidates(index: BindingIndex, subject: Subject): readonly Binding[] {
-  const lists = [index.global, index.byApi.get(subject.apiId), index.byRoute.get(subject.routeId)];
-  if (subject.consumerId !== undefined) lists.push(index.byConsumer.get(subject.consumerId));
-  for (const group of subject.groups ?? []) lists.push(index.byGroup.get(group));
+  const lists = [index.global, listAt(index.byApi, subject.apiId), listAt(index.byRoute, subject.routeId)];
+  if (subject.consumerId !== undefined) lists.push(listAt(index.byConsumer, subject.consumerId));
+  for (const group of subject.groups ?? []) lists.push(listAt(index.byGroup, group));
   return lists.flatMap((list) => list ?? []);
 }
 

@@ -1,22 +1,12 @@
 // Finds the route of a request. The order of precedence is the one of docs/routing.md.
 // Must not know plugins, and must cost the same with ten routes and with a hundred thousand.
 import { editMap } from '../document/layered-map.ts';
-import { editLists, type ListMap } from '../document/list-map.ts';
-import type { Api, Route } from '../model.ts';
+import { editLists, isSeveral, type ListMap } from '../document/list-map.ts';
+import type { Api } from '../model.ts';
 import type { Steps } from '../slicer.ts';
-import { buildFieldTests, type FieldTest, type MatchRequest, type PathPattern, readPathPattern } from './match.ts';
+import { buildEntries, compareEntries, isSlashPrefix, type RouteEntry } from './entry.ts';
+import type { MatchRequest } from './match.ts';
 import { comparablePath } from './path.ts';
-
-/** Is one way into a route: the route by one of its paths. A route without paths has one entry with the prefix `/`. */
-export interface RouteEntry {
-  readonly api: Api;
-  readonly route: Route;
-  readonly pattern: PathPattern;
-  readonly methods: ReadonlySet<string> | undefined;
-  readonly tests: readonly FieldTest[];
-  /** What whoever found it remembers of it, and whose that is. A table by route would be slow with thousands of them. */
-  memo: { readonly of: object } | undefined;
-}
 
 /** Is what the router found: the entry, or the methods that would have matched (empty = no route at all). */
 export type RouteMatch =
@@ -74,11 +64,11 @@ export function findRoute(router: Router, sent: MatchRequest): RouteMatch {
 function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
   const { path } = request;
   const exact = table.exact.size > 0 ? table.exact.get(path) : undefined;
-  let found = exact && findInList(exact, request, missed);
+  let found = exact && findAmong(exact, request, missed);
   if (found) return found;
   for (const entry of table.regex) {
     if (entry.pattern.kind === 'regex' && entry.pattern.expression.test(path)) {
-      found = findInList([entry], request, missed);
+      found = accept(entry, request, missed);
       if (found) return found;
     }
   }
@@ -90,15 +80,15 @@ function findInTable(table: HostTable, request: MatchRequest, missed: RouteEntry
     if (!prefixDepths[depth]) continue;
     if (slashPrefixes > 0 && end < path.length) {
       const below = table.prefix.get(path.slice(0, end + 1));
-      found = below && findInList(below, request, missed);
+      found = below && findAmong(below, request, missed);
       if (found) return found;
     }
     const list = table.prefix.get(end === path.length ? path : path.slice(0, end));
-    found = list && findInList(list, request, missed);
+    found = list && findAmong(list, request, missed);
     if (found) return found;
   }
   const root = table.prefix.get('/');
-  return root && findInList(root, request, missed);
+  return root && findAmong(root, request, missed);
 }
 
 /** By hand: V8 leaves compiled code for `lastIndexOf`. */
@@ -115,13 +105,22 @@ function countSegments(path: string, end: number): number {
   return count;
 }
 
-function findInList(list: readonly RouteEntry[], request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
-  for (const entry of list) {
-    // Nearly every route has no tests, and the function alone would be seen.
-    if (entry.tests.length > 0 && !entry.tests.every((test) => test(request))) continue;
-    if (!entry.methods || entry.methods.has(request.method)) return entry;
-    missed.push(entry);
-  }
+function findAmong(
+  found: RouteEntry | readonly RouteEntry[],
+  request: MatchRequest,
+  missed: RouteEntry[],
+): RouteEntry | undefined {
+  if (!isSeveral(found)) return accept(found, request, missed);
+  for (const entry of found) if (accept(entry, request, missed)) return entry;
+  return undefined;
+}
+
+/** Gives the entry if it is for this request, and notes it if only the method is another. */
+function accept(entry: RouteEntry, request: MatchRequest, missed: RouteEntry[]): RouteEntry | undefined {
+  // Nearly every route has no tests, and the function alone would be seen.
+  if (entry.tests.length > 0 && !entry.tests.every((test) => test(request))) return undefined;
+  if (!entry.methods || entry.methods.has(request.method)) return entry;
+  missed.push(entry);
   return undefined;
 }
 
@@ -185,16 +184,6 @@ function* buildHosts(
   return yield* hosts.build();
 }
 
-/** Gives the entries of an api, route by route and path by path. */
-export function buildEntries(api: Api): readonly RouteEntry[] {
-  return api.routes.flatMap((route) => {
-    const methods = route.methods.length > 0 ? new Set(route.methods) : undefined;
-    const tests = buildFieldTests(route.headers, route.query);
-    const paths = route.paths.length > 0 ? route.paths : ['/'];
-    return paths.map((path) => ({ api, route, pattern: readPathPattern(path), methods, tests, memo: undefined }));
-  });
-}
-
 /** Is a host table in the making. */
 interface TableEdit {
   add(entry: RouteEntry): void;
@@ -246,29 +235,4 @@ function editTable(base: HostTable): TableEdit {
       };
     },
   };
-}
-
-function isSlashPrefix(entry: RouteEntry): boolean {
-  return entry.pattern.kind === 'prefix' && entry.pattern.key.length > 1 && entry.pattern.key.endsWith('/');
-}
-
-/** Orders entries that match the same host and the same path. */
-export function compareEntries(a: RouteEntry, b: RouteEntry): number {
-  // Longer expressions are as a rule the more particular ones; it is at least an order that does not depend on history.
-  if (a.pattern.kind === 'regex' && b.pattern.kind === 'regex') {
-    const byLength = b.pattern.key.length - a.pattern.key.length;
-    if (byLength !== 0) return byLength;
-  }
-  return (
-    b.tests.length - a.tests.length ||
-    Number(b.methods !== undefined) - Number(a.methods !== undefined) ||
-    compareText(a.api.name, b.api.name) ||
-    compareText(a.route.name ?? '', b.route.name ?? '') ||
-    compareText(a.route.id, b.route.id)
-  );
-}
-
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -46,6 +46,15 @@ export interface Balancer {
   takeRetry(): boolean;
 }
 
+/** Is where an api sends to. */
+export interface Destination {
+  readonly balancer: Balancer;
+  /** Path put before the request's, without a slash at its end. */
+  readonly basePath: string;
+  /** False = it was changed or forgotten, and is to be looked up again. */
+  isCurrent: boolean;
+}
+
 /** Is what a balancer is made of. */
 export interface BalancerOptions {
   readonly members: readonly { readonly target: TargetState; readonly weight: number }[];

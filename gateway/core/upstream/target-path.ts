@@ -1,7 +1,8 @@
 // Joins the upstream's base path with what is left of the request's path.
 // Must leave a canonical path byte for byte.
+
+import type { RouteEntry } from '../routing/entry.ts';
 import { matchesPath } from '../routing/match.ts';
-import type { RouteEntry } from '../routing/router.ts';
 
 /** Is what a target is joined from. `basePath` has no slash at its end. */
 export interface TargetParts {
@@ -13,7 +14,7 @@ export interface TargetParts {
 
 /** Gives path and query as they go upstream: the matched path taken off when the route says so, the base put before. */
 export function joinUpstreamTarget({ entry, path, query, basePath }: TargetParts): string {
-  const rest = entry.route.stripPath ? stripMatched(entry, path) : path;
+  const rest = entry.stripPath ? stripMatched(entry, path) : path;
   // Nothing left means the base itself, not the base with a slash: `/api` stripped from `/api` is the base.
   const joined = rest === '' ? basePath || '/' : basePath + rest;
   return query === '' ? joined : `${joined}?${query}`;

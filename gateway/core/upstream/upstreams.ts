@@ -2,21 +2,27 @@
 // Must not talk to targets: checks and tries do that.
 import { type DocumentState, EMPTY_DOCUMENT } from '../config.ts';
 import { editMap } from '../document/layered-map.ts';
-import type { Api, Certificate, Upstream, UpstreamProtocol } from '../model.ts';
+import type { Certificate, Upstream, UpstreamProtocol, UpstreamRef } from '../model.ts';
 import type { TargetTls } from '../ports.ts';
 import { inSlices, type Steps } from '../slicer.ts';
-import { authorityOf, type Balancer, createBalancer, type TargetState, targetKey } from './balancer.ts';
+import {
+  authorityOf,
+  type Balancer,
+  createBalancer,
+  type Destination,
+  type TargetState,
+  targetKey,
+} from './balancer.ts';
 import { defaultPort, isSecure, toHttpUrl } from './protocol.ts';
 import { buildTargetTls, PLAIN_TLS } from './target-tls.ts';
 
 /** How many more URLs than apis are remembered before they are swept. */
 const SPARE_URLS = 1000;
 
-/** Is where an api sends to. */
-export interface Destination {
-  readonly balancer: Balancer;
-  /** Path put before the request's, without a slash at its end. */
-  readonly basePath: string;
+/** Is what sends to an upstream, and remembers what was found for it. */
+export interface Sender {
+  readonly upstream: UpstreamRef;
+  destination: Destination | undefined;
 }
 
 /** Is what another document makes of the upstreams, ready and not yet in force. */
@@ -33,7 +39,7 @@ export interface Upstreams {
    */
   prepare(next: DocumentState, touched?: ReadonlySet<string>): Steps<NextUpstreams>;
   /** Gives where an api sends to; undefined when its upstream is gone. */
-  find(api: Api): Destination | undefined;
+  find(sender: Sender): Destination | undefined;
   /** Gives upstreams with an active health check. */
   listChecked(): readonly { readonly upstream: Upstream; readonly balancer: Balancer }[];
   /** Gives the targets of every named upstream; one that two upstreams share comes twice. */
@@ -45,6 +51,7 @@ interface Named {
   /** The certificate that targets are shown. */
   readonly shown: Certificate | undefined;
   readonly balancer: Balancer;
+  readonly destination: Destination;
 }
 
 /** Makes an empty registry. */
@@ -86,14 +93,27 @@ export function createUpstreams(random: () => number): Upstreams {
         random,
       }),
       basePath: url.pathname.replace(/\/$/, ''),
+      isCurrent: true,
     };
   };
 
   // URLs that no api names any more would pile up; what is forgotten here is only how idle targets fared.
   const sweepUrls = (apis: number): void => {
     if (byUrl.size <= 2 * apis + SPARE_URLS) return;
-    for (const { balancer } of byUrl.values()) targets.release(balancer.targets);
+    for (const destination of byUrl.values()) {
+      destination.isCurrent = false;
+      targets.release(destination.balancer.targets);
+    }
     byUrl.clear();
+  };
+
+  const lookUp = (upstream: UpstreamRef): Destination | undefined => {
+    if (typeof upstream !== 'string') return byName.get(upstream.name)?.destination;
+    const known = byUrl.get(upstream);
+    if (known) return known;
+    const destination = destinationOfUrl(upstream);
+    byUrl.set(upstream, destination);
+    return destination;
   };
 
   /** Lists the upstreams that differ, and those whose certificate does. */
@@ -141,7 +161,8 @@ export function createUpstreams(random: () => number): Upstreams {
         const upstream = next.upstreams.get(id);
         if (upstream === undefined) continue;
         const own = shown.find(upstream);
-        const named = { upstream, shown: own, balancer: balancerOf(upstream, own) };
+        const balancer = balancerOf(upstream, own);
+        const named = { upstream, shown: own, balancer, destination: { balancer, basePath: '', isCurrent: true } };
         fresh.push(named);
         names.set(upstream.name, named);
         if (upstream.healthChecks.active) checks.set(upstream.name, named);
@@ -153,22 +174,16 @@ export function createUpstreams(random: () => number): Upstreams {
       return {
         commit() {
           [byName, checked, showing, document] = [nextNames, nextChecked, nextShowing, next];
+          for (const { destination } of gone) destination.isCurrent = false;
           sweepUrls(next.apis.size);
           void inSlices(release(gone));
         },
         discard: () => void inSlices(release(fresh)),
       };
     },
-    find(api) {
-      if (typeof api.upstream !== 'string') {
-        const named = byName.get(api.upstream.name);
-        return named && { balancer: named.balancer, basePath: '' };
-      }
-      const known = byUrl.get(api.upstream);
-      if (known) return known;
-      const destination = destinationOfUrl(api.upstream);
-      byUrl.set(api.upstream, destination);
-      return destination;
+    find(sender) {
+      if (!sender.destination?.isCurrent) sender.destination = lookUp(sender.upstream);
+      return sender.destination;
     },
     listChecked: () => [...checked.values()],
     listTargets: () =>

@@ -88,7 +88,7 @@ function observe(snapshot: Snapshot, upstreams: Upstreams): readonly unknown[] {
       entry.route,
       entry.pattern.key,
       chains.map(({ request: steps }) => steps.map(({ instance }) => instance.binding)),
-      upstreams.find(entry.api)?.balancer.targets.map(({ key }) => key),
+      upstreams.find(entry)?.balancer.targets.map(({ key }) => key),
     ];
   });
   return [answers, targets.sort(), checked.sort()];

@@ -1,7 +1,7 @@
 // Maps that share with the one they were made from: they behave like native ones, and never change.
 import assert from 'node:assert/strict';
 import { editMap } from '../../../../gateway/core/document/layered-map.ts';
-import { editLists, type ListMap } from '../../../../gateway/core/document/list-map.ts';
+import { editLists, type ListMap, listAt } from '../../../../gateway/core/document/list-map.ts';
 import { atOnce } from '../../../../gateway/core/slicer.ts';
 import { createRandom } from '../../../support/random-changes.ts';
 
@@ -78,24 +78,28 @@ describe('a layered map', () => {
 
 describe('a map of lists', () => {
   it('changes the lists that were asked for, sorts them and drops empty ones', () => {
-    const base: ListMap<number> = new Map([
+    const base: ListMap<number> = new Map<string, number | number[]>([
       ['a', [1, 3]],
-      ['b', [1]],
-      ['c', [9]],
+      ['b', 1],
+      ['c', 9],
+      ['e', [6, 5]],
     ]);
     const edit = editLists(base);
     edit.listOf('a').push(2);
     edit.listOf('b').pop();
     edit.listOf('d').push(5, 4);
+    edit.listOf('e').pop();
 
     const built = atOnce(edit.build((a, b) => a - b));
 
     assert.deepEqual(sorted(built), [
       ['a', [1, 2, 3]],
-      ['c', [9]],
+      ['c', 9],
       ['d', [4, 5]],
+      ['e', 6],
     ]);
     assert.equal(built.get('c'), base.get('c'));
     assert.deepEqual(base.get('a'), [1, 3]);
+    assert.deepEqual([listAt(built, 'a'), listAt(built, 'c'), listAt(built, 'b')], [[1, 2, 3], [9], []]);
   });
 });

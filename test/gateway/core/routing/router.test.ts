@@ -1,16 +1,9 @@
 // Routing: the documented order of precedence, 404 against 405, and the same answer as a slow, plain router.
 import assert from 'node:assert/strict';
 import type { Api, Route } from '../../../../gateway/core/model.ts';
+import { buildEntries, compareEntries, type RouteEntry } from '../../../../gateway/core/routing/entry.ts';
 import { type MatchRequest, matchesHost, matchesPath } from '../../../../gateway/core/routing/match.ts';
-import {
-  buildEntries,
-  compareEntries,
-  createRouterBuilder,
-  EMPTY_ROUTER,
-  findRoute,
-  type RouteEntry,
-  type Router,
-} from '../../../../gateway/core/routing/router.ts';
+import { createRouterBuilder, EMPTY_ROUTER, findRoute, type Router } from '../../../../gateway/core/routing/router.ts';
 import { atOnce } from '../../../../gateway/core/slicer.ts';
 import { makeApi, makeRoute } from '../../../support/entities.ts';
 

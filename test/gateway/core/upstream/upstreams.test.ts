@@ -1,11 +1,16 @@
 // What is known of targets over changes of configuration: kept while something sends there, forgotten after.
 import assert from 'node:assert/strict';
 import { applyUpdate, type DocumentState, EMPTY_DOCUMENT } from '../../../../gateway/core/config.ts';
-import type { Change, Upstream } from '../../../../gateway/core/model.ts';
+import type { Change, Upstream, UpstreamRef } from '../../../../gateway/core/model.ts';
 import { atOnce } from '../../../../gateway/core/slicer.ts';
 import type { TargetState } from '../../../../gateway/core/upstream/balancer.ts';
-import { createUpstreams, type NextUpstreams, type Upstreams } from '../../../../gateway/core/upstream/upstreams.ts';
-import { makeApi, makeUpstream, putAll } from '../../../support/entities.ts';
+import {
+  createUpstreams,
+  type NextUpstreams,
+  type Sender,
+  type Upstreams,
+} from '../../../../gateway/core/upstream/upstreams.ts';
+import { makeUpstream, putAll } from '../../../support/entities.ts';
 
 interface Bench {
   readonly upstreams: Upstreams;
@@ -34,6 +39,14 @@ function openBench(): Bench {
 
 function upstream(name: string, port: number, tags: readonly string[] = []): Upstream {
   return makeUpstream({ id: name, name, targets: [{ host: 'h', port, weight: 1 }], tags });
+}
+
+function newSender(upstream: UpstreamRef): Sender {
+  return { upstream, destination: undefined };
+}
+
+function portOf(upstreams: Upstreams, sender: Sender): number | undefined {
+  return upstreams.find(sender)?.balancer.targets[0]?.port;
 }
 
 function putUpstreams(...upstreams: readonly Upstream[]): Change[] {
@@ -92,23 +105,46 @@ describe('upstreams', () => {
   it('follow two that swap their names', () => {
     const { commit, find, upstreams } = openBench();
     commit(putUpstreams(upstream('a', 1), upstream('b', 2)));
+    const sender = newSender({ name: 'a' });
+    assert.equal(portOf(upstreams, sender), 1);
 
     commit(putUpstreams({ ...upstream('b', 1), id: 'a' }, { ...upstream('a', 2), id: 'b' }));
 
     assert.deepEqual([find('a')?.port, find('b')?.port], [2, 1]);
-    assert.equal(upstreams.find(makeApi({ name: 'x', upstream: { name: 'a' } }))?.balancer.targets[0]?.port, 2);
+    assert.equal(portOf(upstreams, sender), 2);
+  });
+
+  it('are looked up once, and again after they have changed, gone or come back', () => {
+    const { commit, prepare, upstreams } = openBench();
+    const sender = newSender({ name: 'a' });
+    const before = portOf(upstreams, sender);
+    commit(putUpstreams(upstream('a', 1), upstream('b', 9)));
+    const first = upstreams.find(sender);
+
+    commit(putUpstreams(upstream('b', 8)));
+    prepare(putUpstreams(upstream('a', 2))).discard();
+    const untouched = upstreams.find(sender);
+    commit(putUpstreams(upstream('a', 3)));
+    const changed = portOf(upstreams, sender);
+    commit([{ kind: 'upstream', id: 'a' }]);
+    const gone = portOf(upstreams, sender);
+    commit(putUpstreams(upstream('a', 4)));
+
+    assert.equal(untouched, first);
+    assert.deepEqual([before, changed, gone, portOf(upstreams, sender)], [undefined, 3, undefined, 4]);
   });
 
   it('sweep the targets of URLs that were long left', () => {
     const { commit, upstreams } = openBench();
-    const find = (port: number): TargetState | undefined =>
-      upstreams.find(makeApi({ name: 'x', upstream: `http://h:${port}` }))?.balancer.targets[0];
-    const first = find(1);
-    assert.equal(find(1), first);
-    for (let port = 2; port <= 1_001; port++) find(port);
+    const find = (sender: Sender): TargetState | undefined => upstreams.find(sender)?.balancer.targets[0];
+    const sender = newSender('http://h:1');
+    const first = find(sender);
+    assert.equal(find(newSender('http://h:1')), first);
+    for (let port = 2; port <= 1_001; port++) find(newSender(`http://h:${port}`));
 
     commit([]);
 
-    assert.notEqual(find(1), first);
+    assert.notEqual(find(sender), first);
+    assert.equal(find(newSender('http://h:1')), find(sender));
   });
 });
