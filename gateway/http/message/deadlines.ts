@@ -9,6 +9,9 @@ export interface Timed {
   expire(): void;
 }
 
+/** Longest that expiring holds up others, in milliseconds: what is due at once may be all of a thousand slow clients. */
+const SLICE_MS = 1;
+
 /** Watches deadlines; the ticker runs only while there are any. */
 export class Deadlines {
   // Not a Set: one whose members come and go leaves a chain of outgrown tables, through which every request that was ever
@@ -16,6 +19,9 @@ export class Deadlines {
   readonly #watched: Timed[] = [];
   readonly #tickMs: number;
   #ticker: NodeJS.Timeout | undefined;
+  /** Due when last looked, and not expired since. */
+  #due: Timed[] = [];
+  #isGoingOn = false;
 
   /** `tickMs`: how often deadlines are looked at, which is how late a time-out may come at most. */
   constructor(tickMs: number) {
@@ -44,6 +50,7 @@ export class Deadlines {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
     this.#watched.length = 0;
+    this.#due = [];
   }
 
   #tick(): void {
@@ -52,8 +59,31 @@ export class Deadlines {
       this.#ticker = undefined;
       return;
     }
-    const nowMs = performance.now();
-    // A copy: what expires is forgotten, and another takes its slot.
-    for (const one of this.#watched.filter(({ deadlineMs }) => deadlineMs <= nowMs)) one.expire();
+    if (this.#isGoingOn) return;
+    // Some are left of the last time when a hook that did not return was cut: that ends whoever called it.
+    if (this.#due.length === 0) {
+      const nowMs = performance.now();
+      // A copy: what expires is forgotten, and another takes its slot. Taken from its end, so the last comes first.
+      this.#due = this.#watched.filter(({ deadlineMs }) => deadlineMs <= nowMs).reverse();
+    }
+    this.#expireSome();
+  }
+
+  /** Expires what is due for one slice, and the rest after the others' turn. */
+  #expireSome(): void {
+    let nowMs = performance.now();
+    const endMs = nowMs + SLICE_MS;
+    for (let one = this.#due.pop(); one; one = nowMs < endMs ? this.#due.pop() : undefined) {
+      // Meanwhile it may have ended, or got more time.
+      if (this.#watched[one.slot] === one && one.deadlineMs <= nowMs) one.expire();
+      nowMs = performance.now();
+    }
+    this.#isGoingOn = this.#due.length > 0;
+    if (this.#isGoingOn) setImmediate(() => this.#goOn());
+  }
+
+  #goOn(): void {
+    this.#isGoingOn = false;
+    this.#expireSome();
   }
 }
