@@ -54,7 +54,7 @@ export interface ExchangeRequest {
    * upstream. @throws BODY_TOO_LARGE past maxBytes (default 1 MiB), and then the request cannot go on.
    */
   readBody(maxBytes?: number): Promise<Uint8Array>;
-  /** Replaces the body that goes upstream; content-length follows. */
+  /** Replaces the body that goes upstream; content-length follows. The bytes are sent later, and must not be changed any more. */
   setBody(body: Uint8Array): void;
 }
 
@@ -263,7 +263,7 @@ export interface Plugin<Config, State = undefined> {
   /**
    * Sees each chunk on its way upstream: give bytes to replace it, null to drop it, undefined to leave it. The last call
    * has `last` true and may bring an empty chunk. A promise holds the body back until it settles; chunks never overtake
-   * each other.
+   * each other. A chunk is the hook's to keep; bytes that it gives are sent later, and must not be changed any more.
    */
   onRequestChunk?(
     chunk: Uint8Array,

@@ -145,7 +145,7 @@ function listCandidates(index: BindingIndex, subject: Subject): readonly Binding
   const lists = [index.global, listAt(index.byApi, subject.apiId), listAt(index.byRoute, subject.routeId)];
   if (subject.consumerId !== undefined) lists.push(listAt(index.byConsumer, subject.consumerId));
   for (const group of subject.groups ?? []) lists.push(listAt(index.byGroup, group));
-  return lists.flatMap((list) => list ?? []);
+  return lists.flat();
 }
 
 function matchesScope(scope: Scope, subject: Subject): boolean {

@@ -12,7 +12,8 @@ const MAX_KEPT_VIEW_BYTES = 2 * 1024;
 export type LentReader = (bytes: Buffer) => void;
 
 // A buffer of its own for each read costs a proxied request more than its routing: 64 KiB are taken and given back for a
-// few hundred bytes. Reads of one process never overlap.
+// few hundred bytes. Reads of one process never overlap, as long as nobody writes an empty piece to the TLS socket that is being
+// read: node:tls then looks for more to decrypt at once, from within the write.
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /** Views of the first bytes of it, by how many, made when they are needed: most reads are as long as some before. */
