@@ -8,8 +8,12 @@ const answer = Buffer.from(CALL_ANSWER, 'latin1');
 const server = createServer();
 server.on('stream', (stream) => {
   stream.on('error', () => {});
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+  stream.on('wantTrailers', () => {
+    if (!stream.destroyed && !stream.closed) stream.sendTrailers({ 'grpc-status': '0' });
+  });
   stream.on('end', () => {
+    // The load ends in the middle of calls, and their streams with it.
+    if (stream.destroyed || stream.closed) return;
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.end(answer);
   });
