@@ -2,7 +2,7 @@
 // Must not join repeated fields: each line stays one line, as sent.
 import { GatewayError } from '../errors.ts';
 import type { HeaderFields } from '../plugin.ts';
-import { type FieldName, readFieldName } from './field-name.ts';
+import { type FieldName, readFieldName, splitList } from './field-name.ts';
 
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -195,7 +195,7 @@ export function readRequestHead(rawHeaders: readonly string[]): RequestHead {
       hasAuthorization = true;
       headers.add(field, value);
     } else if (role === 'forwarded-for') {
-      forwardedFor = [...forwardedFor, ...value.split(',').map((part) => part.trim())];
+      forwardedFor = [...forwardedFor, ...splitList(value)];
     } else if (role === 'forwarded-proto') forwardedProto = value;
     else forwardedHost = value;
   }
@@ -210,7 +210,7 @@ function listConnectionNames(rawHeaders: readonly string[]): Set<string> | undef
     const value = (rawHeaders[at + 1] ?? '').toLowerCase();
     if (value === 'keep-alive' || value === 'close') continue;
     names ??= new Set();
-    for (const token of value.split(',')) names.add(token.trim());
+    for (const token of splitList(value)) names.add(token);
   }
   return names;
 }

@@ -2,6 +2,7 @@
 // Must not look into what is said: after the switch it is another protocol.
 import { GatewayError } from '../errors.ts';
 import type { Tunnel } from '../ports.ts';
+import { splitList } from './field-name.ts';
 
 /** Counts what went which way. */
 export interface ByteTally {
@@ -44,7 +45,7 @@ export function findUpgrade(rawHeaders: readonly string[]): string | undefined {
  */
 export function findProtocol(rawHeaders: readonly string[], asked: string): string {
   const answered = findUpgrade(rawHeaders) ?? '';
-  const offers = asked.split(',').map((offer) => offer.trim().toLowerCase());
-  if (answered.split(',').every((protocol) => offers.includes(protocol.trim().toLowerCase()))) return answered;
+  const offers = splitList(asked.toLowerCase());
+  if (splitList(answered.toLowerCase()).every((protocol) => offers.includes(protocol))) return answered;
   throw new GatewayError('UPSTREAM_INVALID_RESPONSE', 'the upstream switched to a protocol it was not asked for');
 }

@@ -1,6 +1,7 @@
 // Reads the head of a client's request, strictly: what is not exactly HTTP/1.1 is refused.
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
+import { splitList } from '../../core/exchange/field-name.ts';
 import type { BodySource, IncomingRequest } from '../../core/ports.ts';
 import type { ByteText } from '../message/byte-text.ts';
 import { isLineEnd, readFields, readToken } from '../message/fields.ts';
@@ -109,7 +110,7 @@ function readExpectation(expect: string | undefined, version: string): boolean {
 /** Gives what may be switched to. HTTP/2 is not: its offer is declined by being answered in HTTP/1.1, as RFC 9113 has it. */
 function readUpgrade(facts: MessageFacts, version: string): string | undefined {
   if (facts.upgrade === undefined || version === '1.0' || !isConnectionOption(facts, 'upgrade')) return undefined;
-  const offers = facts.upgrade.split(',').map((offer) => offer.trim());
+  const offers = splitList(facts.upgrade);
   const others = offers.filter((offer) => offer !== '' && !/^(?:h2c?|http(?:\/.*)?)$/i.test(offer));
   return others.length === 0 ? undefined : others.join(', ');
 }

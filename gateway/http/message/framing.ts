@@ -1,5 +1,6 @@
 // Which framing of a message is accepted: one way only, everything ambiguous refused.
 // Must not rely on what was sent being sensible: readers differ in what they make of the rest.
+import { splitList } from '../../core/exchange/field-name.ts';
 import { isNamed } from './fields.ts';
 import { MalformedMessage } from './malformed.ts';
 
@@ -98,7 +99,7 @@ function readTransferCoding(facts: MessageFacts, value: string): void {
 
 function readConnection(facts: MessageFacts, value: string): void {
   // Nearly always one token.
-  if (value.includes(',')) for (const token of value.split(',')) addConnectionOption(facts, token.trim());
+  if (value.includes(',')) for (const token of splitList(value)) addConnectionOption(facts, token);
   else addConnectionOption(facts, value);
 }
 

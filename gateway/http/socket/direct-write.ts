@@ -9,6 +9,8 @@ export type Taken = (error?: Error | null) => void;
 /** Is what the system reports a write with. Nothing of it is used for a write that is over when the call returns. */
 interface WriteRequest {
   oncomplete(status: number): void;
+  /** Gives -1 while the system holds nothing of it. */
+  getAsyncId(): number;
 }
 
 /** Is what Node's sockets write by. */
@@ -38,13 +40,19 @@ export function writeText(socket: Socket, text: string, later: Taken): boolean {
   spare = undefined;
   const status = handle.writeLatin1String(request, text);
   if (status === 0 && handle.writeQueueSize === 0) {
-    spare = request;
+    // Where there was no room at first and a moment later there was, nothing waits and the request is bound all the same, until
+    // the next turn. To use it again would end the process.
+    spare = isFree(request) ? request : renew(request);
     return true;
   }
   spare = renew(request);
   if (status === 0) request.oncomplete = (result) => later(result < 0 ? toError(result) : undefined);
   else later(toError(status));
   return false;
+}
+
+function isFree(request: WriteRequest): boolean {
+  return request.getAsyncId() === -1;
 }
 
 function renew(request: WriteRequest): WriteRequest {
@@ -75,7 +83,9 @@ function learnRequest(socket: Socket): () => void {
   const { writeLatin1String: write } = handle ?? {};
   if (spare || !handle || typeof write !== 'function' || typeof handle.writeQueueSize !== 'number') return () => {};
   handle.writeLatin1String = (request, text) => {
-    spare = renew(request);
+    const own: Partial<WriteRequest> = renew(request);
+    // One that does not say whether it is free cannot be used again.
+    if (typeof own.getAsyncId === 'function' && isFree(own as WriteRequest)) spare = own as WriteRequest;
     return write.call(handle, request, text);
   };
   return () => {

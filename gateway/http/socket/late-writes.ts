@@ -94,6 +94,8 @@ function sendAll(): void {
 }
 
 function tellAll(): void {
+  // A hook that was told and then cut, or that threw, may have left some that are not sent yet.
+  sendAll();
   try {
     while (told < messages.length) {
       messages[told++]?.tell();

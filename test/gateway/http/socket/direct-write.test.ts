@@ -20,6 +20,10 @@ async function load(): Promise<typeof WriteText> {
   return (await import(url.href)).writeText;
 }
 
+interface TextHandle {
+  writeLatin1String(request: { getAsyncId(): number }, text: string): number;
+}
+
 function hideInnerFields(socket: Socket): void {
   const { _handle: handle } = socket as Socket & { readonly _handle?: object };
   assert.ok(handle);
@@ -97,6 +101,28 @@ describe('writeText', () => {
       assert.ok(['EPIPE', 'ECONNRESET'].includes(String(error.code)), String(error.code));
     });
   }
+
+  it('uses no request again that the system still holds, though nothing waits', async () => {
+    const { socket, far } = await open();
+    writeText(socket, 'a', unexpected);
+    const { _handle: handle } = socket as Socket & { readonly _handle?: TextHandle };
+    assert.ok(handle);
+    const write = handle.writeLatin1String.bind(handle);
+    const used: object[] = [];
+    // So it is when there was no room at first, and a moment later there was.
+    handle.writeLatin1String = (request, part) => {
+      used.push(request);
+      request.getAsyncId = () => 7;
+      return write(request, part);
+    };
+
+    const taken = ['b', 'c', 'd'].map((part) => writeText(socket, part, unexpected));
+    socket.end();
+
+    assert.deepEqual(taken, [true, true, true]);
+    assert.equal(new Set(used).size, 3);
+    assert.equal(await text(far), 'abcd');
+  });
 
   it('keeps the writes of several sockets apart that wait', async () => {
     const ends = [await open(), await open(), await open()];

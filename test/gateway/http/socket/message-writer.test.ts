@@ -175,6 +175,22 @@ describe('MessageWriter', () => {
     second.socket.end();
     assert.equal(await read(second.far), 'twothree');
   });
+
+  it('tells of none that is not sent, also when the one told before it threw', async () => {
+    const sent: number[] = [];
+    const second = await open(() => sent.push(second.socket.bytesWritten));
+    const first = await open(() => {
+      second.writer.write('next');
+      throw new Error('thrown');
+    });
+    const thrown = takeUncaught();
+
+    first.writer.write('one');
+    await thrown;
+    await nextTurn();
+
+    assert.deepEqual(sent, ['next'.length]);
+  });
 });
 
 /** Takes the next error that nobody catches, in place of mocha. */
