@@ -139,21 +139,3 @@ const FORWARDED = new Set([
 // The last two: RFC 9440, and what is commonly used beside it.
 const IDENTITY_PREFIXES = ['x-consumer-', 'x-credential-', 'client-cert', 'x-client-cert'];
 const IDENTITY = new Set(['x-anonymous-consumer', 'x-authenticated-groups', 'x-authenticated-userid', 'x-userinfo']);
-
-/** Splits a list at its commas, without the blanks around its members: space and tab, where `trim` takes more. RFC 9110 section 5.6.1. */
-export function splitList(value: string): string[] {
-  return value.split(',').map(trimBlanks);
-}
-
-// By hand: an expression that ends in `$` takes a time with the square of the blanks.
-function trimBlanks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}

@@ -2,7 +2,7 @@
 // Must not look into what is said: after the switch it is another protocol.
 import { GatewayError } from '../errors.ts';
 import type { Tunnel } from '../ports.ts';
-import { splitList } from './field-name.ts';
+import { splitList } from './headers.ts';
 
 /** Counts what went which way. */
 export interface ByteTally {

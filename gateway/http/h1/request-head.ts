@@ -1,7 +1,7 @@
 // Reads the head of a client's request, strictly: what is not exactly HTTP/1.1 is refused.
 // Must not interpret host or path: the core does.
 import { GatewayError } from '../../core/errors.ts';
-import { splitList } from '../../core/exchange/field-name.ts';
+import { splitList } from '../../core/exchange/headers.ts';
 import type { BodySource, IncomingRequest } from '../../core/ports.ts';
 import type { ByteText } from '../message/byte-text.ts';
 import { isLineEnd, readFields, readToken } from '../message/fields.ts';

@@ -21,7 +21,8 @@ export class Deadlines {
   #ticker: NodeJS.Timeout | undefined;
   /** Due when last looked, and not expired since. */
   #due: Timed[] = [];
-  #isGoingOn = false;
+  /** Runs when some are left. */
+  #rest: NodeJS.Timeout | undefined;
 
   /** `tickMs`: how often deadlines are looked at, which is how late a time-out may come at most. */
   constructor(tickMs: number) {
@@ -50,6 +51,7 @@ export class Deadlines {
     clearInterval(this.#ticker);
     this.#ticker = undefined;
     this.#watched.length = 0;
+    clearTimeout(this.#rest);
     this.#due = [];
   }
 
@@ -59,8 +61,6 @@ export class Deadlines {
       this.#ticker = undefined;
       return;
     }
-    if (this.#isGoingOn) return;
-    // Some are left of the last time when a hook that did not return was cut: that ends whoever called it.
     if (this.#due.length === 0) {
       const nowMs = performance.now();
       // A copy: what expires is forgotten, and another takes its slot. Taken from its end, so the last comes first.
@@ -78,12 +78,11 @@ export class Deadlines {
       if (this.#watched[one.slot] === one && one.deadlineMs <= nowMs) one.expire();
       nowMs = performance.now();
     }
-    this.#isGoingOn = this.#due.length > 0;
-    if (this.#isGoingOn) setImmediate(() => this.#goOn());
-  }
-
-  #goOn(): void {
-    this.#isGoingOn = false;
-    this.#expireSome();
+    // A look in between does a slice too; it also goes on where a hook that was cut ended this one.
+    clearTimeout(this.#rest);
+    if (this.#due.length === 0) return;
+    // By no immediate: what expires runs hooks, and Node does not outlive the cut of one that an immediate called.
+    this.#rest = setTimeout(() => this.#expireSome(), 0);
+    this.#rest.unref();
   }
 }

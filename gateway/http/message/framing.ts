@@ -1,6 +1,6 @@
 // Which framing of a message is accepted: one way only, everything ambiguous refused.
 // Must not rely on what was sent being sensible: readers differ in what they make of the rest.
-import { splitList } from '../../core/exchange/field-name.ts';
+import { splitList } from '../../core/exchange/headers.ts';
 import { isNamed } from './fields.ts';
 import { MalformedMessage } from './malformed.ts';
 

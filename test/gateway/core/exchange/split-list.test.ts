@@ -1,6 +1,6 @@
 // Lists in fields: commas part them, and blanks around their members are none of them.
 import assert from 'node:assert/strict';
-import { splitList } from '../../../../gateway/core/exchange/field-name.ts';
+import { splitList } from '../../../../gateway/core/exchange/headers.ts';
 
 describe('splitList', () => {
   for (const [value, expected] of [

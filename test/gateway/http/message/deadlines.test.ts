@@ -1,6 +1,8 @@
 // Deadlines that pass together: none is lost, and nobody else waits for all of them.
 import assert from 'node:assert/strict';
+import { executionAsyncResource } from 'node:async_hooks';
 import { Deadlines, type Timed } from '../../../../gateway/http/message/deadlines.ts';
+import { takeUncaught } from '../../../support/uncaught.ts';
 
 /** Longer than a slice. */
 const LONG_MS = 2;
@@ -72,20 +74,65 @@ describe('deadlines', () => {
     assert.deepEqual(expired, ['first', 'last']);
   });
 
-  it('do not expire any more once they are closed', async () => {
-    let expired = 0;
+  it('expire in timers, where Node outlives it when a hook is cut that one of them runs', async () => {
+    const callers = new Set<string>();
     await new Promise<void>((resolve) => {
-      for (let count = 0; count < 3; count++) {
-        deadlines.watch(
-          due(() => {
-            expired++;
-            hold(LONG_MS);
-            deadlines.close();
-            setImmediate(() => setImmediate(resolve));
-          }),
-        );
+      let left = 4;
+      for (let count = 0; count < 4; count++) {
+        const one = due(() => {
+          deadlines.forget(one);
+          callers.add(executionAsyncResource().constructor.name);
+          hold(LONG_MS);
+          if (--left === 0) resolve();
+        });
+        deadlines.watch(one);
       }
     });
+
+    assert.deepEqual([...callers], ['Timeout']);
+  });
+
+  it('go on when one of them throws', async () => {
+    const thrown = takeUncaught();
+    const hasExpired = new Promise<void>((resolve) => {
+      const first = due(() => {
+        deadlines.forget(first);
+        throw new Error('thrown');
+      });
+      const second = due(() => {
+        deadlines.forget(second);
+        resolve();
+      });
+      deadlines.watch(first);
+      deadlines.watch(second);
+    });
+
+    assert.equal((await thrown).message, 'thrown');
+    await hasExpired;
+  });
+
+  it('do not expire any more once they are closed', async () => {
+    const others = new Deadlines(1);
+    let expired = 0;
+    for (let count = 0; count < 3; count++) {
+      deadlines.watch(
+        due(() => {
+          expired++;
+          hold(LONG_MS);
+          deadlines.close();
+        }),
+      );
+    }
+    // Looked at as often, and begun later.
+    await new Promise<void>((resolve) => {
+      let looks = 0;
+      others.watch(
+        due(() => {
+          if (++looks === 3) resolve();
+        }),
+      );
+    });
+    others.close();
 
     assert.equal(expired, 1);
   });

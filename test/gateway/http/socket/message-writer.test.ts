@@ -6,6 +6,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { flushLateWrites } from '../../../../gateway/http/socket/late-writes.ts';
 import { MessageWriter } from '../../../../gateway/http/socket/message-writer.ts';
+import { takeUncaught } from '../../../support/uncaught.ts';
 
 /** More than the system takes for a peer that does not read. */
 const BIG = 'x'.repeat(16 * 1024 * 1024);
@@ -192,15 +193,3 @@ describe('MessageWriter', () => {
     assert.deepEqual(sent, ['next'.length]);
   });
 });
-
-/** Takes the next error that nobody catches, in place of mocha. */
-function takeUncaught(): Promise<Error> {
-  const others = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException');
-  return new Promise((resolve) => {
-    process.once('uncaughtException', (error) => {
-      for (const listener of others) process.on('uncaughtException', listener);
-      resolve(error);
-    });
-  });
-}
